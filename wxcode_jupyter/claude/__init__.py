@@ -1,0 +1,1 @@
+"""What is known of Claude Code and GSD: command line, hooks, transcript, screens, delivery."""

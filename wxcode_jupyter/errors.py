@@ -1,0 +1,314 @@
+"""Everything this package raises on purpose.
+
+::
+
+    WxcodeError
+    ├── InvalidRequest            what the caller gave cannot be used
+    │   ├── InvalidId
+    │   ├── InvalidBody           .field
+    │   ├── InvalidPath           .path
+    │   └── UnsupportedCommand    a text that Claude Code would take for something else
+    ├── NotFound                  .what, .identifier
+    ├── Conflict                  the request is fine, the present state is not
+    │   ├── NameTaken
+    │   ├── FolderTaken
+    │   ├── SessionAlive          .project_id
+    │   ├── HeldElsewhere         .holder
+    │   ├── AlreadyStarted
+    │   ├── NotPending
+    │   └── TooManySessions
+    ├── NotReady                  something must be installed or answered first
+    │   ├── CliMissing
+    │   ├── GsdMissing
+    │   ├── ProjectNotInitialized
+    │   └── TrustRequired         .workspace_path
+    ├── StoreError
+    │   ├── StoreUnavailable      .url (no password)
+    │   └── StoreConflict         a write whose precondition no longer held
+    ├── TerminalError
+    │   ├── KeeperUnavailable
+    │   ├── SpawnFailed
+    │   └── TerminalClosed
+    ├── SessionError
+    │   ├── SessionNotRunning
+    │   ├── SessionExited         .exit_code, .screen
+    │   ├── AttentionNeeded       .screen
+    │   └── ConversationUnknown   .claude_session_id
+    ├── WorkFailed                raised in notebooks, so that papermill stops
+    │   ├── MilestoneFailed
+    │   ├── CommandFailed         .command_id
+    │   ├── CommandTimeout
+    │   └── AnswerNeeded          .questions
+    └── ServerUnreachable         a kernel that finds no server
+
+Each class has a stable ``code`` slug, which is the ``reason`` of the REST API; the message says what to do next. This
+module imports nothing of the package, and ``server/base.py`` owns the one table from codes to HTTP status.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class WxcodeError(Exception):
+    """Root of all errors of this package.
+
+    Attributes:
+        code: Stable slug, the same in Python, REST (``reason``) and the terminal protocols.
+        details: What the error is about, JSON-serialisable; sent along over REST.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = details
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the details as attributes: ``error.screen``, ``error.holder``."""
+        try:
+            return self.__dict__["details"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: a kernel's results may cross processes."""
+        return (_rebuild, (type(self), self.message, self.details))
+
+
+def _rebuild(kind: type[WxcodeError], message: str, details: dict[str, Any]) -> WxcodeError:
+    return kind(message, **details)
+
+
+class InvalidRequest(WxcodeError):
+    """The request itself cannot be used."""
+
+    code = "invalid_request"
+
+
+class InvalidId(InvalidRequest):
+    """An id that is no ObjectId (24 hexadecimal digits)."""
+
+    code = "invalid_id"
+
+
+class InvalidBody(InvalidRequest):
+    """A body that does not fit; ``field`` names the offending field."""
+
+    code = "invalid_body"
+
+
+class InvalidPath(InvalidRequest):
+    """A path outside the allowed roots, or one that leaves its folder."""
+
+    code = "invalid_path"
+
+
+class UnsupportedCommand(InvalidRequest):
+    """A text that the CLI would not take as a prompt, and that cannot be defused."""
+
+    code = "unsupported_command"
+
+
+class NotFound(WxcodeError):
+    """Nothing has this id or name."""
+
+    code = "not_found"
+
+
+class Conflict(WxcodeError):
+    """The present state does not allow it."""
+
+    code = "conflict"
+
+
+class NameTaken(Conflict):
+    """Another output project has this name."""
+
+    code = "name_taken"
+
+
+class FolderTaken(Conflict):
+    """Another output project has this workspace folder."""
+
+    code = "folder_taken"
+
+
+class SessionAlive(Conflict):
+    """A live session stands in the way."""
+
+    code = "session_alive"
+
+
+class HeldElsewhere(Conflict):
+    """Another server owns the project's session; ``holder`` says which (``url``, ``pid``, ``host``)."""
+
+    code = "held_elsewhere"
+
+
+class AlreadyStarted(Conflict):
+    """The milestone was started before."""
+
+    code = "already_started"
+
+
+class NotPending(Conflict):
+    """Only a pending milestone can be deleted."""
+
+    code = "not_pending"
+
+
+class TooManySessions(Conflict):
+    """``max_sessions`` live sessions exist already."""
+
+    code = "too_many_sessions"
+
+
+class NotReady(WxcodeError):
+    """Something must be installed or answered first."""
+
+    code = "not_ready"
+
+
+class CliMissing(NotReady):
+    """The Claude Code CLI cannot be executed."""
+
+    code = "cli_missing"
+
+
+class GsdMissing(NotReady):
+    """GSD is installed neither in the workspace nor in HOME."""
+
+    code = "gsd_missing"
+
+
+class ProjectNotInitialized(NotReady):
+    """There is no ``.planning/PROJECT.md`` yet: GSD's ``new-project`` comes first."""
+
+    code = "project_not_initialized"
+
+
+class TrustRequired(NotReady):
+    """The CLI asks whether the workspace is trusted, and nobody is there to answer."""
+
+    code = "trust_required"
+
+
+class StoreError(WxcodeError):
+    """The store did not do what it was asked."""
+
+    code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached; ``url`` is its address without the password."""
+
+    code = "store_unavailable"
+
+
+class StoreConflict(StoreError):
+    """A write whose precondition no longer held."""
+
+    code = "store_conflict"
+
+
+class TerminalError(WxcodeError):
+    """The PTY side failed."""
+
+    code = "terminal_error"
+
+
+class KeeperUnavailable(TerminalError):
+    """The keeper process cannot be started or reached."""
+
+    code = "keeper_unavailable"
+
+
+class SpawnFailed(TerminalError):
+    """The child could not be executed."""
+
+    code = "spawn_failed"
+
+
+class TerminalClosed(TerminalError):
+    """The child has ended; nothing can be written any more."""
+
+    code = "terminal_closed"
+
+
+class SessionError(WxcodeError):
+    """The Claude Code session cannot do this now."""
+
+    code = "session_error"
+
+
+class SessionNotRunning(SessionError):
+    """There is no live session."""
+
+    code = "session_not_running"
+
+
+class SessionExited(SessionError):
+    """The CLI ended while something was waited for."""
+
+    code = "session_exited"
+
+
+class AttentionNeeded(SessionError):
+    """The CLI shows something that only a person should answer."""
+
+    code = "attention_needed"
+
+
+class ConversationUnknown(SessionError):
+    """The CLI does not know the stored conversation id."""
+
+    code = "conversation_unknown"
+
+
+class WorkFailed(WxcodeError):
+    """Work that was waited for did not succeed."""
+
+    code = "work_failed"
+
+
+class MilestoneFailed(WorkFailed):
+    """The milestone is marked failed."""
+
+    code = "milestone_failed"
+
+
+class CommandFailed(WorkFailed):
+    """A command was not delivered, or its turn ended with an error."""
+
+    code = "command_failed"
+
+
+class CommandTimeout(WorkFailed):
+    """The wait ended before the work did; Claude works on."""
+
+    code = "command_timeout"
+
+
+class AnswerNeeded(WorkFailed):
+    """Claude asks, and nobody is there to answer."""
+
+    code = "answer_needed"
+
+
+class ServerUnreachable(WxcodeError):
+    """No wxcode server answers."""
+
+    code = "server_unreachable"
+
+
+def by_code(code: str) -> type[WxcodeError]:
+    """Return the class with this slug, or ``WxcodeError`` for one this version does not know."""
+    pending: list[type[WxcodeError]] = [WxcodeError]
+    while pending:
+        kind = pending.pop()
+        if kind.code == code:
+            return kind
+        pending.extend(kind.__subclasses__())
+    return WxcodeError

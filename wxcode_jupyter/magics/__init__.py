@@ -1,0 +1,1 @@
+"""``%wxmilestone``: grammar, subcommands, displays."""

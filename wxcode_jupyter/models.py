@@ -1,0 +1,213 @@
+"""The values that travel through all layers: frozen, compared by content, times in UTC.
+
+Ids are the 24 hexadecimal digits of a MongoDB ObjectId, as ``str``; a *claude session id* is the CLI's UUID. The
+documents of ``output_projects`` and ``milestones`` are shared with the wxcode application and may carry fields that are not here:
+stores keep them, these types leave them out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from .errors import InvalidId
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def now() -> datetime:
+    """Return the present moment in UTC, in the millisecond precision that MongoDB keeps."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def check_id(value: str) -> str:
+    """Return ``value`` when it is an ObjectId in hexadecimal, or raise ``InvalidId``."""
+    if not isinstance(value, str) or not _OBJECT_ID.fullmatch(value):
+        raise InvalidId(f"{value!r:.60} is not an id: 24 hexadecimal digits are expected.")
+    return value
+
+
+class ProjectStatus(StrEnum):
+    """Life of an output project."""
+
+    CREATED = "created"
+    INITIALIZED = "initialized"
+    ACTIVE = "active"
+
+
+class MilestoneStatus(StrEnum):
+    """Life of a milestone: ``in_progress`` once its command was accepted, ended by the user."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class CommandStatus(StrEnum):
+    """Life of a command; the last three are final."""
+
+    QUEUED = "queued"
+    DELIVERING = "delivering"
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can change any more."""
+        return self in (CommandStatus.COMPLETED, CommandStatus.FAILED, CommandStatus.INTERRUPTED)
+
+
+class SessionState(StrEnum):
+    """States of a live session; the transitions stand in ``service/state.py``."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    ATTENTION = "attention"
+    IDLE = "idle"
+    BUSY = "busy"
+    WAITING = "waiting"
+    EXITED = "exited"
+
+    @property
+    def live(self) -> bool:
+        """Whether a process stands behind it."""
+        return self not in (SessionState.STOPPED, SessionState.EXITED)
+
+
+class LineageCause(StrEnum):
+    """Why a conversation id became the project's."""
+
+    NEW = "new"  # the project's first
+    FRESH = "fresh"  # the user asked for a new conversation
+    CLEAR = "clear"  # /clear in the CLI
+    RESTART = "restart"  # the CLI restarted itself with another id
+    UNBORN = "unborn"  # replaced an id in which nothing was ever asked
+    ADOPTED = "adopted"  # found in a document that wxcode wrote
+
+
+@dataclass(frozen=True, slots=True)
+class TermSize:
+    """Size of a terminal in character cells, each 1 to 500."""
+
+    rows: int = 24
+    cols: int = 80
+
+    def clamped(self) -> TermSize:
+        """Return the nearest size that a terminal can have."""
+        return TermSize(min(max(self.rows, 1), 500), min(max(self.cols, 2), 500))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputProject:
+    """A workspace folder in which Claude Code builds one program."""
+
+    id: str
+    name: str
+    workspace_path: str  # absolute
+    status: ProjectStatus = ProjectStatus.CREATED
+    claude_session_id: str | None = None
+    kb_id: str | None = None
+    stack_id: str | None = None
+    configuration_id: str | None = None
+    created_at: datetime = field(default_factory=now)
+    updated_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectOptions:
+    """How this project's CLI is started; ``None`` means the server's configuration."""
+
+    permission_mode: str | None = None
+    model: str | None = None
+    claude_args: tuple[str, ...] = ()
+    trust: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """One piece of work in an output project."""
+
+    id: str
+    output_project_id: str
+    element_name: str
+    element_id: str | None = None
+    status: MilestoneStatus = MilestoneStatus.PENDING
+    wxcode_version: str | None = None
+    milestone_folder_name: str | None = None
+    context: str | None = None  # the text of MILESTONE-CONTEXT.md
+    created_at: datetime = field(default_factory=now)
+    updated_at: datetime = field(default_factory=now)
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One input for Claude: queued, delivered, acknowledged.
+
+    ``seq`` orders the commands of one project, first in first out. ``prompt_id`` and ``claude_session_id`` say where
+    the CLI's transcript has it, once it was accepted.
+    """
+
+    id: str
+    output_project_id: str
+    text: str
+    seq: int = 0
+    milestone_id: str | None = None
+    status: CommandStatus = CommandStatus.QUEUED
+    outcome: str | None = None
+    last_message: str | None = None
+    prompt_id: str | None = None
+    claude_session_id: str | None = None
+    error: str | None = None
+    created_at: datetime = field(default_factory=now)
+    delivering_at: datetime | None = None
+    accepted_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaudeSession:
+    """One entry of a project's lineage: a conversation id, and how it came to be the project's.
+
+    The entry with the highest ``seq`` is the project's conversation. ``born`` turns true when the first prompt is in
+    the transcript: an id that was never asked anything cannot be resumed (`claude-code-facts.md`, "Session ids").
+    """
+
+    output_project_id: str
+    claude_session_id: str
+    cause: LineageCause
+    predecessor: str | None = None
+    born: bool = False
+    transcript_path: str | None = None
+    seq: int = 0
+    created_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One structured event of a project; ``seq`` rises by at least one from event to event."""
+
+    output_project_id: str
+    type: str
+    data: Mapping[str, Any]
+    seq: int = 0
+    created_at: datetime = field(default_factory=now)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A slice of a list, and the length of the whole."""
+
+    items: tuple[T, ...]
+    total: int

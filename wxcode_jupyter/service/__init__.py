@@ -1,0 +1,1 @@
+"""The use cases: they join the terminal, Claude and the store."""

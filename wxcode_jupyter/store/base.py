@@ -1,0 +1,202 @@
+"""The contract of a store: what every backend promises, and what `testing/store_conformance.py` checks of it.
+
+Ordering: commands by ``seq`` (first in, first out), lineage and events by ``seq``, projects and milestones by creation.
+Atomicity: each method is one atomic step to every other caller, in this process or another; the methods that return
+``bool`` or an optional value tell whether *this* call won. Durability: what a method returned from is on disk (MongoDB:
+journalled write concern; SQLite: ``synchronous=FULL``). Documents of ``output_projects`` and ``milestones`` keep every
+field that is not ours. Text is data: no value is ever read as an operator.
+
+Raises everywhere: ``StoreUnavailable`` when the store cannot be reached (nothing was written, or the outcome is
+unknown: every method may be called again), ``NotFound`` for an id that nothing has.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..models import (
+    ClaudeSession,
+    Command,
+    CommandStatus,
+    Event,
+    Milestone,
+    MilestoneStatus,
+    OutputProject,
+    Page,
+    ProjectOptions,
+)
+
+
+class Store(ABC):
+    """Where projects, milestones, commands, lineage and events live."""
+
+    #: The address, for messages: password left out.
+    url: str
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect and create indexes; idempotent. Raises ``StoreUnavailable`` naming ``url`` within ten seconds."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release every connection and thread; idempotent."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return when the store answers, raise ``StoreUnavailable`` when it does not."""
+
+    @abstractmethod
+    def new_id(self) -> str:
+        """Return an id that nothing has yet: 24 hexadecimal digits. No I/O."""
+
+    # -- output projects ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def create_project(self, project: OutputProject, options: ProjectOptions) -> None:
+        """Insert a project, reserving its name and its ``workspace_path`` (which the caller has made real).
+
+        Documents that wxcode wrote count for both. Raises ``NameTaken``, ``FolderTaken`` (``project_id`` in the details
+        where known). A repeated call with the same id and content is no error.
+        """
+
+    @abstractmethod
+    async def get_project(self, project_id: str) -> OutputProject:
+        """Return one project."""
+
+    @abstractmethod
+    async def find_project(
+        self, *, name: str | None = None, workspace_path: str | None = None
+    ) -> OutputProject | None:
+        """Return the project with this name or folder (exactly one of the two is given), or None."""
+
+    @abstractmethod
+    async def list_projects(self, *, skip: int = 0, limit: int = 100) -> Page[OutputProject]:
+        """Return projects, oldest first."""
+
+    @abstractmethod
+    async def update_project(self, project_id: str, changes: Mapping[str, Any]) -> OutputProject:
+        """Set ``name`` and/or ``status`` and ``updated_at``; return the project as it is now. Raises ``NameTaken``."""
+
+    @abstractmethod
+    async def delete_project(self, project_id: str) -> None:
+        """Delete the project, its reservations, milestones, commands, lineage and events. Never a file."""
+
+    @abstractmethod
+    async def get_options(self, project_id: str) -> ProjectOptions:
+        """Return the options; the defaults for a project that wxcode wrote."""
+
+    @abstractmethod
+    async def set_options(self, project_id: str, options: ProjectOptions) -> None:
+        """Replace the options."""
+
+    # -- the conversation id --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def set_first_session_id(self, project_id: str, claude_session_id: str) -> bool:
+        """Set the id where there is none (null or missing): one update, of any number of callers exactly one wins."""
+
+    @abstractmethod
+    async def replace_session_id(self, project_id: str, old: str, new: str) -> bool:
+        """Replace ``old`` by ``new``, compare-and-set: False, and nothing changed, when the id is not ``old``."""
+
+    @abstractmethod
+    async def append_lineage(self, entry: ClaudeSession) -> ClaudeSession:
+        """Append an id to the lineage and return the entry with its ``seq``.
+
+        Idempotent: an id that the lineage already has keeps its entry, which is returned unchanged.
+        """
+
+    @abstractmethod
+    async def mark_born(self, project_id: str, claude_session_id: str, transcript_path: str | None) -> None:
+        """Record that a prompt is in the transcript of this id (and where the transcript is). Idempotent."""
+
+    @abstractmethod
+    async def load_lineage(self, project_id: str) -> tuple[ClaudeSession, ...]:
+        """Return the lineage by ``seq``; the last entry is the project's conversation."""
+
+    # -- milestones -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def create_milestone(self, milestone: Milestone) -> None:
+        """Insert a milestone. A repeated call with the same id is no error. Raises ``NotFound`` for its project."""
+
+    @abstractmethod
+    async def get_milestone(self, milestone_id: str) -> Milestone:
+        """Return one milestone, its context included."""
+
+    @abstractmethod
+    async def list_milestones(
+        self,
+        *,
+        output_project_id: str | None = None,
+        status: MilestoneStatus | None = None,
+        skip: int = 0,
+        limit: int = 100,
+    ) -> Page[Milestone]:
+        """Return milestones, oldest first."""
+
+    @abstractmethod
+    async def move_milestone(
+        self, milestone_id: str, expected: Collection[MilestoneStatus], status: MilestoneStatus
+    ) -> Milestone | None:
+        """Set the status, compare-and-set, with ``updated_at``, and ``completed_at`` for ``completed``.
+
+        Returns the milestone as it is now, or None, and nothing changed, when its status is not among ``expected``.
+        """
+
+    @abstractmethod
+    async def update_milestone(self, milestone_id: str, changes: Mapping[str, Any]) -> Milestone:
+        """Set ``context``, ``element_name``, ``wxcode_version`` or ``milestone_folder_name`` and ``updated_at``."""
+
+    @abstractmethod
+    async def delete_milestone(self, milestone_id: str) -> bool:
+        """Delete it when it is ``pending``; False, and nothing changed, when it is not."""
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def append_command(self, command: Command) -> Command:
+        """Append to the project's queue and return it with its ``seq``.
+
+        Idempotent by id: a repeated call returns the command as it is stored.
+        """
+
+    @abstractmethod
+    async def get_command(self, command_id: str) -> Command:
+        """Return one command."""
+
+    @abstractmethod
+    async def list_commands(
+        self,
+        project_id: str,
+        *,
+        statuses: Collection[CommandStatus] | None = None,
+        milestone_id: str | None = None,
+        skip: int = 0,
+        limit: int = 100,
+    ) -> Page[Command]:
+        """Return the commands of a project by ``seq``, of these statuses where given."""
+
+    @abstractmethod
+    async def move_command(
+        self, command_id: str, expected: Collection[CommandStatus], changes: Mapping[str, Any]
+    ) -> Command | None:
+        """Set fields (``status`` among them), compare-and-set on the status.
+
+        Returns the command as it is now, or None, and nothing changed, when its status is not among ``expected``.
+        """
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def append_event(self, event: Event, *, key: str | None = None) -> Event:
+        """Append an event and return it with its ``seq``: greater than that of every event stored before.
+
+        ``key`` makes it idempotent within the project: an event whose key is stored already is returned as stored.
+        """
+
+    @abstractmethod
+    async def load_events(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        """Return events with a ``seq`` above ``after``, by ``seq``."""

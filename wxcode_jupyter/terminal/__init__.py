@@ -1,0 +1,1 @@
+"""The terminal: keeper, journal, screen, session. Carries bytes and knows no Claude."""

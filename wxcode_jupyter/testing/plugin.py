@@ -1,0 +1,1 @@
+"""Pytest plugin: fixtures for projects that build on wxcode_jupyter."""
