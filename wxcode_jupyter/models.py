@@ -1,8 +1,8 @@
 """The values that travel through all layers: frozen, compared by content, times in UTC.
 
 Ids are the 24 hexadecimal digits of a MongoDB ObjectId, as ``str``; a *claude session id* is the CLI's UUID. The
-documents of ``output_projects`` and ``milestones`` are shared with the wxcode application and may carry fields that are not here:
-stores keep them, these types leave them out.
+documents of ``output_projects`` and ``milestones`` are shared with the wxcode application and may carry fields that
+are not here: stores keep them, these types leave them out.
 """
 
 from __future__ import annotations
