@@ -1,0 +1,296 @@
+"""Which folders may be a workspace, and what is written into one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wxcode_jupyter.errors import InvalidBody, InvalidId, InvalidPath
+from wxcode_jupyter.workspace import has_project, read_context, resolve_workspace, slug, write_context
+
+MILESTONE = "0123456789abcdef01234567"
+RELATIVE = f".milestones/{MILESTONE}/MILESTONE-CONTEXT.md"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path.resolve() / "root"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path.resolve() / "outside"
+    folder.mkdir()
+    return folder
+
+
+# -- slug ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("Billing", "billing"),
+        ("Gestão de Vendas", "gestao-de-vendas"),
+        ("  a__b / ..c  ", "a-b-c"),
+        ("v1.2 (final)", "v1-2-final"),
+        ("請求書", "請求書"),
+        ("../../etc", "etc"),
+    ],
+)
+def test_slug(name: str, folder: str) -> None:
+    assert slug(name) == folder
+
+
+@given(st.text())
+def test_slug_is_always_one_harmless_component(name: str) -> None:
+    folder = slug(name)
+    assert folder
+    assert not folder.startswith("-")
+    assert not folder.endswith("-")
+    assert "/" not in folder
+    assert "." not in folder
+    assert len(folder.encode("utf-8", "surrogatepass")) <= 255
+    assert slug(name) == folder
+
+
+def test_slug_keeps_long_and_letterless_names_apart() -> None:
+    names = ["x" * 100, "x" * 101, "***", "!!!"]
+    assert len({slug(name) for name in names}) == len(names)
+
+
+# -- resolve_workspace --------------------------------------------------------------------------------------------
+
+
+def test_creates_the_folder_and_the_root_when_asked(tmp_path: Path) -> None:
+    root = tmp_path.resolve() / "not" / "yet"
+    real = resolve_workspace(root / "a" / "b", [root], create=True)
+    assert real == str(root / "a" / "b")
+    assert stat.S_IMODE(os.stat(real).st_mode) & ~0o755 == 0
+
+
+def test_only_names_the_folder_when_not_asked_to_create_it(root: Path) -> None:
+    assert resolve_workspace(root / "a", [root]) == str(root / "a")
+    assert not (root / "a").exists()
+
+
+def test_the_same_folder_twice_is_no_error(root: Path) -> None:
+    assert resolve_workspace(root / "a", [root], create=True) == resolve_workspace(root / "a", [root], create=True)
+
+
+def test_the_root_itself_is_allowed(root: Path) -> None:
+    assert resolve_workspace(root, [root]) == str(root)
+
+
+def test_everything_is_under_the_root_of_the_file_system(root: Path) -> None:
+    assert resolve_workspace(root, ["/"]) == str(root)
+
+
+def test_links_and_dots_are_resolved(root: Path) -> None:
+    (root / "real").mkdir()
+    (root / "link").symlink_to("real")
+    assert resolve_workspace(f"{root}/link/./x/../y", [root], create=True) == str(root / "real" / "y")
+
+
+def test_a_linked_root_counts_by_its_real_path(root: Path, outside: Path) -> None:
+    linked = outside / "workspaces"
+    linked.symlink_to(root)
+    assert resolve_workspace(linked / "a", [linked], create=True) == str(root / "a")
+    assert resolve_workspace(root / "a", [linked]) == str(root / "a")
+
+
+@pytest.mark.parametrize(
+    "path", ["relative", "", "~/x", "{root}/a\0b", "{root}/a\nb", "{root}/\udcff", "{root}/../outside", "{root}-not"]
+)
+def test_refuses(root: Path, path: str) -> None:
+    with pytest.raises(InvalidPath) as caught:
+        resolve_workspace(path.format(root=root), [root], create=True)
+    assert caught.value.path == path.format(root=root)
+
+
+def test_refuses_everything_without_a_root(root: Path) -> None:
+    with pytest.raises(InvalidPath, match="none are configured"):
+        resolve_workspace(root, [])
+
+
+def test_refuses_a_link_that_leads_out(root: Path, outside: Path) -> None:
+    (root / "link").symlink_to(outside)
+    with pytest.raises(InvalidPath, match="outside the allowed"):
+        resolve_workspace(root / "link" / "x", [root], create=True)
+    assert not list(outside.iterdir())
+
+
+def test_refuses_a_loop_of_links(root: Path) -> None:
+    (root / "a").symlink_to("b")
+    (root / "b").symlink_to("a")
+    with pytest.raises(InvalidPath):
+        resolve_workspace(root / "a", [root])
+
+
+@pytest.mark.parametrize("path", ["file", "file/below"])
+@pytest.mark.parametrize("create", [True, False])
+def test_refuses_a_file_in_the_way(root: Path, path: str, create: bool) -> None:
+    (root / "file").write_text("")
+    with pytest.raises(InvalidPath, match="in the way"):
+        resolve_workspace(root / path, [root], create=create)
+
+
+def test_refuses_a_name_that_is_too_long(root: Path) -> None:
+    with pytest.raises(InvalidPath, match="too long"):
+        resolve_workspace(root / ("x" * 300), [root], create=True)
+
+
+def test_leaves_no_descriptor_behind(root: Path) -> None:
+    (root / "file").write_text("")
+    before = len(os.listdir("/proc/self/fd"))
+    resolve_workspace(root / "a" / "b" / "c", [root], create=True)
+    write_context(str(root), MILESTONE, "text")
+    for path in ("file", "a/missing/x"):
+        with contextlib.suppress(InvalidPath):
+            resolve_workspace(root / path, [root])
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# -- the context file ---------------------------------------------------------------------------------------------
+
+
+def test_context_is_written_and_read(root: Path) -> None:
+    text = "# Añadir 請求書\r\n\n`$x` 'y'\n"
+    assert write_context(str(root), MILESTONE, text) == RELATIVE
+    assert (root / RELATIVE).read_bytes() == text.encode()
+    assert read_context(str(root), MILESTONE) == text
+    assert os.listdir((root / RELATIVE).parent) == ["MILESTONE-CONTEXT.md"]
+
+
+def test_the_same_text_is_left_alone(root: Path) -> None:
+    write_context(str(root), MILESTONE, "text")
+    before = os.stat(root / RELATIVE)
+    write_context(str(root), MILESTONE, "text")
+    after = os.stat(root / RELATIVE)
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_another_text_replaces_the_file(root: Path) -> None:
+    write_context(str(root), MILESTONE, "a longer text than the next")
+    write_context(str(root), MILESTONE, "next")
+    assert read_context(str(root), MILESTONE) == "next"
+
+
+def test_a_reader_never_sees_half_a_file(root: Path) -> None:
+    texts = ["a" * 200_000, "b" * 200_000]
+    write_context(str(root), MILESTONE, texts[0])
+    done = threading.Event()
+
+    def keep_writing() -> None:
+        for turn in range(40):
+            write_context(str(root), MILESTONE, texts[turn % 2])
+        done.set()
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    while not done.is_set():
+        assert read_context(str(root), MILESTONE) in texts
+    writer.join()
+
+
+def test_a_replacement_does_not_write_through_a_hard_link(root: Path, outside: Path) -> None:
+    write_context(str(root), MILESTONE, "old")
+    os.link(root / RELATIVE, outside / "linked")
+    write_context(str(root), MILESTONE, "new")
+    assert (outside / "linked").read_text() == "old"
+
+
+def test_there_is_nothing_to_read_at_first(root: Path) -> None:
+    assert read_context(str(root), MILESTONE) is None
+    (root / RELATIVE).parent.mkdir(parents=True)
+    assert read_context(str(root), MILESTONE) is None
+
+
+def test_reading_survives_what_others_wrote(root: Path) -> None:
+    (root / RELATIVE).parent.mkdir(parents=True)
+    (root / RELATIVE).write_bytes(b"\xff" + b"x" * 100)
+    assert read_context(str(root), MILESTONE, limit_bytes=3) == "\ufffdxx"
+
+
+@pytest.mark.parametrize("link", [".milestones", f".milestones/{MILESTONE}", RELATIVE])
+def test_refuses_links_below_the_workspace(root: Path, outside: Path, link: str) -> None:
+    target = outside / "target"
+    if link == RELATIVE:
+        target.write_text("theirs")
+    else:
+        target.mkdir()
+    (root / link).parent.mkdir(parents=True, exist_ok=True)
+    (root / link).symlink_to(target)
+    with pytest.raises(InvalidPath, match="in the way"):
+        write_context(str(root), MILESTONE, "text")
+    with pytest.raises(InvalidPath, match="in the way"):
+        read_context(str(root), MILESTONE)
+    assert target.read_text() == "theirs" if link == RELATIVE else not list(target.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo"])
+def test_refuses_a_target_that_is_no_regular_file(root: Path, kind: str) -> None:
+    (root / RELATIVE).parent.mkdir(parents=True)
+    if kind == "folder":
+        (root / RELATIVE).mkdir()
+    else:
+        os.mkfifo(root / RELATIVE)
+    with pytest.raises(InvalidPath, match="not a regular file"):
+        write_context(str(root), MILESTONE, "text")
+    assert os.listdir((root / RELATIVE).parent) == ["MILESTONE-CONTEXT.md"]
+
+
+def test_refuses_a_workspace_that_became_a_link(root: Path, outside: Path) -> None:
+    (root / "parent").mkdir()
+    real = resolve_workspace(root / "parent" / "project", [root], create=True)
+    (root / "parent").rename(outside / "moved")
+    (root / "parent").symlink_to(outside / "moved")
+    with pytest.raises(InvalidPath, match="not a real path"):
+        write_context(real, MILESTONE, "text")
+    assert not list((outside / "moved" / "project").iterdir())
+
+
+def test_refuses_a_workspace_that_is_gone(root: Path) -> None:
+    with pytest.raises(InvalidPath):
+        write_context(str(root / "gone"), MILESTONE, "text")
+
+
+@pytest.mark.parametrize("milestone_id", ["", "..", "../../../etc/passwd", MILESTONE.upper(), MILESTONE + "/x"])
+def test_refuses_an_id_that_is_none(root: Path, milestone_id: str) -> None:
+    with pytest.raises(InvalidId):
+        write_context(str(root), milestone_id, "text")
+    with pytest.raises(InvalidId):
+        read_context(str(root), milestone_id)
+
+
+def test_refuses_a_text_that_is_too_large_in_bytes(root: Path) -> None:
+    write_context(str(root), MILESTONE, "é" * 5, limit_bytes=10)
+    with pytest.raises(InvalidBody) as caught:
+        write_context(str(root), MILESTONE, "é" * 6, limit_bytes=10)
+    assert caught.value.field == "context"
+    assert read_context(str(root), MILESTONE) == "é" * 5
+
+
+def test_refuses_a_text_that_is_no_unicode(root: Path) -> None:
+    with pytest.raises(InvalidBody):
+        write_context(str(root), MILESTONE, "\udcff")
+
+
+# -- .planning ----------------------------------------------------------------------------------------------------
+
+
+def test_has_project(root: Path) -> None:
+    assert not has_project(str(root))
+    (root / ".planning").mkdir()
+    assert not has_project(str(root))
+    (root / ".planning" / "PROJECT.md").write_text("# It")
+    assert has_project(str(root))
