@@ -32,7 +32,8 @@ INSTALL_COMMAND = "npx @opengsd/gsd-core --claude --local"
 
 MILESTONE_TEMPLATE = "/gsd:new-milestone {context_path}"
 MILESTONE_FIELDS = ("context_path", "milestone_id", "project_id", "element_name")
-NEW_PROJECT_TEMPLATE = "/gsd:new-project --auto @{brief_path}"
+#: The file comes first: at the end of a text, 2.1.197 opens its list of files there, and Enter chooses from it.
+NEW_PROJECT_TEMPLATE = "/gsd:new-project @{brief_path} --auto"
 NEW_PROJECT_FIELDS = ("brief_path", "project_id", "project_name")
 
 StrPath = str | os.PathLike[str]

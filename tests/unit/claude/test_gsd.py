@@ -283,7 +283,7 @@ def test_whatever_the_name_the_command_is_one_line(name: str) -> None:
 def test_new_project(workspace: Path, home: Path, layout: str) -> None:
     install(layout, workspace)
     text = new_project_command(None, workspace, home, brief_path="b.md", project_id="p", project_name="n")
-    assert text == SPELLINGS[layout].replace("milestone", "project") + " --auto @b.md"
+    assert text == SPELLINGS[layout].replace("milestone", "project") + " @b.md --auto"
 
 
 def test_new_project_with_a_template(workspace: Path, home: Path) -> None:
