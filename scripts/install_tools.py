@@ -1,0 +1,113 @@
+"""Install the pinned Claude Code and GSD versions that the tests run, each from npm into a folder of its own.
+
+    python scripts/install_tools.py .tools
+
+makes ``.tools/claude-<version>/claude`` (the CLI's executable) and ``.tools/gsd-<version>/`` (with GSD's installer below
+``node_modules``). What is complete is left alone, so a second run takes no time; a run that was cut off leaves nothing
+half done, because each folder is filled under another name and then renamed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+STAMP = ".installed"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One npm package in one version, and the folder it gets."""
+
+    folder: str
+    package: str
+    version: str
+
+    @property
+    def spec(self) -> str:
+        """What npm is asked for."""
+        return f"{self.package}@{self.version}"
+
+
+TOOLS = (
+    Tool("claude-2.1.197", "@anthropic-ai/claude-code", "2.1.197"),
+    Tool("claude-2.1.330", "@anthropic-ai/claude-code", "2.1.330"),
+    Tool("gsd-1.20.5", "get-shit-done-cc", "1.20.5"),
+    Tool("gsd-1.42.3", "get-shit-done-cc", "1.42.3"),
+    Tool("gsd-1.14.0", "@opengsd/gsd-core", "1.14.0"),
+)
+
+
+class InstallError(Exception):
+    """Something that the user has to mend; the message says what."""
+
+
+def install(tool: Tool, root: Path) -> bool:
+    """Install one tool below ``root`` and return whether there was anything to do. Raises ``InstallError``."""
+    target = root / tool.folder
+    if _is_complete(tool, target):
+        return False
+    npm = shutil.which("npm")
+    if npm is None:
+        raise InstallError("npm is missing: install Node.js 18 or newer (Debian: apt-get install nodejs npm).")
+    root.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{tool.folder}-", dir=root))
+    try:
+        _fill(npm, tool, draft)
+        if target.exists():  # another version, or one without its stamp
+            shutil.rmtree(target)
+        draft.rename(target)
+    except OSError as error:
+        if not _is_complete(tool, target):  # else another run was faster
+            raise InstallError(f"{tool.spec} could not be put into {target}: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Install everything that is missing; the exit status is 1 where something could not be installed."""
+    parser = argparse.ArgumentParser(description="Install the pinned Claude Code and GSD versions from npm.")
+    parser.add_argument("root", type=Path, help="the folder for all of them, e.g. .tools")
+    root = parser.parse_args(arguments).root.absolute()
+    try:
+        for tool in TOOLS:
+            if install(tool, root):
+                print(f"installed {tool.spec} in {root / tool.folder}", flush=True)
+    except InstallError as error:
+        print(f"install_tools: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _is_complete(tool: Tool, target: Path) -> bool:
+    stamp = target / STAMP
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == tool.spec
+
+
+def _fill(npm: str, tool: Tool, folder: Path) -> None:
+    folder.chmod(0o755)  # mkdtemp's own mode keeps other users out
+    command = [npm, "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", tool.spec]
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InstallError(f"npm install {tool.spec} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    if tool.folder.startswith("claude-"):
+        _link_executable(tool, folder)
+    (folder / STAMP).write_text(tool.spec, encoding="utf-8")
+
+
+def _link_executable(tool: Tool, folder: Path) -> None:
+    """Give the native program, which npm puts into a package for this platform, a path that is the same on all."""
+    found = sorted(folder.glob("node_modules/@anthropic-ai/claude-code-*/claude"))
+    if not found:
+        raise InstallError(f"{tool.spec} has no executable for this platform.")
+    (folder / "claude").symlink_to(found[0].relative_to(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
