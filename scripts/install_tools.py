@@ -2,9 +2,9 @@
 
     python scripts/install_tools.py .tools
 
-makes ``.tools/claude-<version>/claude`` (the CLI's executable) and ``.tools/gsd-<version>/`` (with GSD's installer below
-``node_modules``). What is complete is left alone, so a second run takes no time; a run that was cut off leaves nothing
-half done, because each folder is filled under another name and then renamed. Standard library only.
+makes ``.tools/claude-<version>/claude`` (the CLI's executable) and ``.tools/gsd-<version>/`` (with GSD's installer
+below ``node_modules``). What is complete is left alone, so a second run takes no time; a run that was cut off leaves
+nothing half done, because each folder is filled under another name and then renamed. Standard library only.
 """
 
 from __future__ import annotations

@@ -154,7 +154,9 @@ class CliTerminal:
             while not condition():
                 if time.monotonic() > deadline or (self._ended and not condition()):
                     state = f"ended ({self.exit_code})" if self._ended else "runs"
-                    raise TimeoutError(f"{what or condition}: not within {timeout_s:g} s; child {state}:\n{self.screen}")
+                    raise TimeoutError(
+                        f"{what or condition}: not within {timeout_s:g} s; child {state}:\n{self.screen}"
+                    )
                 self._changed.wait(0.05)
 
     def wait_text(self, pattern: str, timeout_s: float = 30.0) -> re.Match[str]:

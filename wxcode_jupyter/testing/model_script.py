@@ -32,6 +32,8 @@ which matches anything; ``times`` says how often it may be taken (unlimited, but
 so that a list of such rules is consumed in order). Named groups of the expression, and ``{{prompt}}`` and ``{{cwd}}``
 (the working directory that the CLI tells), are replaced in every text of the steps.
 
+The *prompt* is what the user typed: a slash command is its line (``/name arguments``), not the text it expands to.
+
 A *step* is one answer of the model:
 
 ===========================  ==========================================================================================
@@ -45,7 +47,8 @@ A *step* is one answer of the model:
 
 and each takes ``delay_s`` (seconds of silence before anything is sent), ``gate`` (the name of a gate that must be
 opened before anything is sent) and, where there is text, ``slow_s`` (seconds between words) and ``hold`` (a gate in
-mid-stream, after the first word).
+mid-stream: after the first line of a text of several, which is what the CLI shows before it is complete, else after
+the first word).
 """
 
 from __future__ import annotations
@@ -73,7 +76,7 @@ class _Paced:
         delay_s: Seconds of silence before anything is sent.
         gate: Name of the gate that must be open before anything is sent.
         slow_s: Seconds between two words of the text; 0 sends the text at once.
-        hold: Name of a gate in mid-stream: only the first word is sent before it is open.
+        hold: Name of a gate in mid-stream: only the first line, or the first word of a single line, is sent before.
     """
 
     delay_s: float = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 Body: TypeAlias = Mapping[str, Any]
@@ -12,6 +12,15 @@ Body: TypeAlias = Mapping[str, Any]
 INTERRUPTED = "[Request interrupted by user"
 """How the text begins that the CLI puts into a conversation where the user interrupted it."""
 
+_SUMMARY_REQUEST = "Your task is to create a detailed summary of"
+_SUMMARY = "This session is being continued from a previous conversation"
+_LOCAL = ("<local-command-", "<command-name>")  # a built-in command: its caveat, its name, its output
+_COMMAND = re.compile(
+    r"<command-message>.*?</command-message>\s*<command-name>(?P<name>.*?)</command-name>"
+    r"(?:\s*<command-args>(?P<arguments>.*?)</command-args>)?",
+    re.DOTALL,
+)
+_PASTED = re.compile(r"\n{0,2}<pasted_content id=\"[^\"]*\">\n?(.*?)\n?</pasted_content>\n{0,2}", re.DOTALL)
 _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>\s*", re.DOTALL)
 _CWD = re.compile(r"(?:^|\n)[\s\-]*(?:Primary w|W)orking directory: *([^\n]+)")
 _ERROR_TYPES = {
@@ -26,23 +35,41 @@ _ERROR_TYPES = {
 
 
 def user_texts(body: Body) -> list[str]:
-    """Return the texts of all user messages of a request, in order, system reminders removed, empty ones left out."""
+    """Return the texts of all user messages of a request, in order, as the user gave them.
+
+    What the CLI adds is left out: system reminders, the marks around pasted text, the records of its built-in commands.
+    """
     return [text for message in body.get("messages", []) if message.get("role") == "user" for text in _texts(message)]
 
 
-def prompt_of(body: Body) -> str:
-    """Return what the user asked last: the texts after the model's last answer, a line break between them.
-
-    Where the turn before was interrupted, that is what stands after the CLI's mark of it.
-    """
-    texts = _new_texts(body)
-    marks = [index for index, text in enumerate(texts) if text.startswith(INTERRUPTED)]
-    return "\n".join(texts[marks[-1] + 1 :] if marks else texts)
+def new_texts(body: Body) -> list[str]:
+    """Return those of the user's texts that stand after the model's last answer."""
+    texts: list[str] = []
+    for message in reversed(body.get("messages", [])):
+        if message.get("role") == "assistant":
+            break
+        if message.get("role") == "user":
+            texts[:0] = _texts(message)
+    return texts
 
 
 def interrupted(body: Body) -> bool:
     """Return whether the user interrupted the model's last answer, so that this request begins a new turn."""
-    return any(text.startswith(INTERRUPTED) for text in _new_texts(body))
+    return any(text.startswith(INTERRUPTED) for text in new_texts(body))
+
+
+def prompt_of(texts: Sequence[str]) -> str:
+    """Join the texts of one turn into the prompt as the user typed it.
+
+    What stands before the CLI's mark of an interrupt belongs to the turn before. A slash command is given as its line,
+    ``/name arguments``, without the file's text to which the CLI has expanded it.
+    """
+    marks = [index for index, text in enumerate(texts) if text.startswith(INTERRUPTED)]
+    texts = [text for text in texts[marks[-1] + 1 if marks else 0 :] if not text.startswith(_SUMMARY)]
+    commands = [found for text in texts if (found := _COMMAND.match(text))]
+    if commands:
+        return f"{commands[-1]['name']} {commands[-1]['arguments'] or ''}".strip()
+    return "\n".join(texts)
 
 
 def tool_result_ids(body: Body) -> list[str]:
@@ -58,8 +85,16 @@ def tool_result_ids(body: Body) -> list[str]:
 
 
 def is_side_request(body: Body) -> bool:
-    """Return whether the CLI asks for itself (a title, a summary, a check of the quota) and not for the user."""
-    return not body.get("tools")
+    """Return whether the CLI asks for itself (a title, a summary of the conversation) and not for the user."""
+    return not body.get("tools") or _asks_summary(body)
+
+
+def side_answer(body: Body) -> str:
+    """Return an answer that the CLI can use to a request of its own."""
+    if _asks_summary(body):
+        told = "\n".join(f"- {text}" for text in user_texts(body)[:-1])
+        return f"<analysis>A scripted model knows no more.</analysis>\n<summary>\nThe user said:\n{told}\n</summary>"
+    return json.dumps({"title": "Scripted conversation"})
 
 
 def working_directory(body: Body) -> str | None:
@@ -142,21 +177,19 @@ def error(status: int, text: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": _ERROR_TYPES.get(status, "api_error"), "message": text}}
 
 
-def _new_texts(body: Body) -> list[str]:
-    texts: list[str] = []
-    for message in reversed(body.get("messages", [])):
-        if message.get("role") == "assistant":
-            break
-        if message.get("role") == "user":
-            texts[:0] = _texts(message)
-    return texts
+def _asks_summary(body: Body) -> bool:
+    return any(_SUMMARY_REQUEST in text for text in new_texts(body)[-1:])
 
 
 def _texts(message: Mapping[str, Any]) -> list[str]:
     content = message.get("content")
     blocks = [text_block(content)] if isinstance(content, str) else content or []
-    texts = [_REMINDER.sub("", block["text"]).strip() for block in blocks if block.get("type") == "text"]
-    return [text for text in texts if text]
+    texts = [_as_typed(block["text"]) for block in blocks if block.get("type") == "text"]
+    return [text for text in texts if text and not text.startswith(_LOCAL)]
+
+
+def _as_typed(text: str) -> str:
+    return _PASTED.sub(lambda found: found[1], _REMINDER.sub("", text)).strip()
 
 
 def _event(kind: str, data: Mapping[str, Any]) -> bytes:

@@ -10,8 +10,8 @@ As a process of its own, whose first line of output is its URL::
 
     python -m wxcode_jupyter.testing.scripted_model --script script.yaml --port 0 --log requests.jsonl
 
-The script language stands in `model_script`. Every request is recorded; the CLI's own side requests (for a title, say,
-which carry no tools) are answered and recorded too, but take nothing from the script. Retries are noticed by their
+The script language stands in `model_script`. Every request is recorded; the CLI's own side requests (for a title, or
+for a summary) are answered and recorded too, but take nothing from the script. Retries are noticed by their
 messages, parallel requests are served by a thread each, and a client that goes away in mid-stream ends its answer.
 
 Routes: ``POST /v1/messages`` (streaming or not), ``POST /v1/messages/count_tokens``, ``HEAD /`` and, for scripts of
@@ -64,6 +64,7 @@ class ScriptedModel:
         self._rules = list(rules)
         self._taken: dict[int, int] = {}
         self._turns: list[_Turn] = []
+        self._conversations: set[tuple[str, ...]] = set()
         self._failing: dict[str, tuple[_Turn, int]] = {}
         self._gates: dict[str, threading.Event] = {}
         self._requests: list[dict[str, Any]] = []
@@ -155,7 +156,7 @@ class ScriptedModel:
             turn, index = (None, 0) if side else self._place(body)
             self._record(exchange.path, side, body)
         if turn is None:
-            self._send(exchange, body, Say("{}"), "side")
+            self._send(exchange, body, Say(wire.side_answer(body)), "side")
             return
         step = turn.steps[index] if index < len(turn.steps) else Say("ok")
         step = render(step, turn.variables)
@@ -164,7 +165,7 @@ class ScriptedModel:
 
     def _place(self, body: wire.Body) -> tuple[_Turn, int]:
         """Find the turn and the step of a request: a retry, the next one of a turn, or a new turn."""
-        digest = hashlib.sha256(json.dumps([wire.prompt_of(body), len(body["messages"])]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([wire.user_texts(body), wire.tool_result_ids(body)]).encode()).hexdigest()
         failed = self._failing.pop(digest) if digest in self._failing else None
         turn, index = failed or self._continued(body) or (self._begin(body), 0)
         if index < len(turn.steps) and isinstance(turn.steps[index], (Fail, Cut)):
@@ -181,7 +182,7 @@ class ScriptedModel:
         return self._turns[int(number)], int(index) + 1
 
     def _begin(self, body: wire.Body) -> _Turn:
-        prompt = wire.prompt_of(body)
+        prompt = self._new_prompt(body)
         variables = {"prompt": prompt, "cwd": wire.working_directory(body) or ""}
         steps: list[Step] = [Say(f"ok: {prompt[:OK_LENGTH]}")]
         for number, rule in enumerate(self._rules):
@@ -195,6 +196,21 @@ class ScriptedModel:
         self._turns.append(turn)
         self._prompts.append(prompt)
         return turn
+
+    def _new_prompt(self, body: wire.Body) -> str:
+        """Return the prompt of a new turn, without the prompts before it that were never answered.
+
+        After an error the CLI sends the unanswered prompt and the next one in one message: what an earlier request
+        had at its end is old.
+        """
+        texts = tuple(wire.user_texts(body))
+        fresh = wire.new_texts(body)
+        for known in range(len(texts) - 1, len(texts) - len(fresh), -1):
+            if texts[:known] in self._conversations:
+                fresh = list(texts[known:])
+                break
+        self._conversations.add(texts)
+        return wire.prompt_of(fresh)
 
     def _record(self, path: str, side: bool, body: dict[str, Any]) -> None:
         self._requests.append(body)
@@ -225,18 +241,25 @@ class ScriptedModel:
             self._stream(exchange, send, step, answer)
 
     def _stream(self, exchange: Exchange, send: Callable[[bytes], None], step: Step, answer: Mapping[str, Any]) -> None:
-        deltas = 0
+        words = 0
         for event in wire.stream(answer):
             if isinstance(step, Cut) and event.startswith(b"event: content_block_stop"):
                 exchange.cut()
                 return
             if b'"text_delta"' in event:
-                if deltas == 1 and step.hold is not None:
+                if words == self._first_part(step) and step.hold is not None:
                     exchange.wait(self.gate(step.hold))
-                if deltas:
+                if words:
                     exchange.pause(step.slow_s)
-                deltas += 1
+                words += 1
             send(event)
+
+    @staticmethod
+    def _first_part(step: Step) -> int:
+        """Return the number of words that are sent before ``hold``: the CLI shows complete lines only."""
+        text = "" if isinstance(step, Fail) else step.text
+        first_line, line_break, rest = text.partition("\n")
+        return len(wire.words(first_line + line_break)) if rest else 1
 
 
 def main(arguments: list[str] | None = None) -> int:
