@@ -1,0 +1,309 @@
+"""The server's side of the emulator: one worker process for all sessions, respawned and refilled when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TerminalClosed, TerminalError
+from ..models import TermSize
+from .emulator import MARK, MARK_FD
+from .helper import Helper
+from .screen import ScreenView
+from .wire import Channel, FrameError
+
+FEED_WINDOW_S = 0.005
+STALL_S = 20.0
+
+_MAX_STARTS_WITHOUT_ANSWER = 3
+_MAX_CRASHES_OF_SESSION = 20
+_STOP_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class EmulatedScreen:
+    """One session's emulator in the worker; made by ``Emulation.open``, ended by ``close``.
+
+    Args:
+        head: Gives the journal's present end.
+        on_replies: Called with what the terminal answers to the program's queries, each answer once.
+    """
+
+    def __init__(
+        self,
+        emulation: Emulation,
+        number: int,
+        folder: str,
+        head: Callable[[], int],
+        on_replies: Callable[[bytes], None],
+    ) -> None:
+        self.number = number
+        self.on_replies = on_replies
+        self.answered = 0
+        self.generation = 0  # of the worker that knows this session
+        self.crashes = 0
+        self._folder = folder
+        self._head = head
+        self._emulation = emulation
+        self._start = 0
+        self._suspects: list[list[int]] = []
+        self._skips: list[list[int]] = []
+        self._stuck_at: set[int] = set()
+        self._busy = False
+        self._again = False
+        self._closed = False
+
+    def follow(self) -> None:
+        """Note that there is new output; it is fed soon, at most one request at a time."""
+        if self._busy:
+            self._again = True
+        elif not self._closed:
+            self._busy, self._again = True, False
+            self._emulation.request(self, self._head(), False).add_done_callback(self._followed)
+
+    async def view(self) -> ScreenView:
+        """Return the screen with everything in it that is in the journal now."""
+        if self._closed:
+            raise TerminalClosed("The session was discarded; its screen is gone.")
+        answer = await self._emulation.request(self, self._head(), True)
+        fields = answer["view"]
+        fields.update(lines=tuple(fields["lines"]), cursor=tuple(fields["cursor"]), size=TermSize(**fields["size"]))
+        return ScreenView(**fields)
+
+    def close(self) -> None:
+        """Let the worker forget it."""
+        if not self._closed:
+            self._closed = True
+            self._emulation.forget(self)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a worker needs to know, as its ``open`` request."""
+        return {
+            "op": "open",
+            "session": self.number,
+            "folder": self._folder,
+            "start": self._start,
+            "answered": self.answered,
+            "suspects": self._suspects,
+            "skips": self._skips,
+        }
+
+    def note_crash(self, offset: int, length: int) -> None:
+        """Remember what the worker died of; what kills it twice is skipped the next time."""
+        self.crashes += 1
+        if any(begin <= offset < finish for begin, finish in self._suspects) and length:
+            self._skips.append([offset, offset + length])
+        elif length:
+            self._suspects.append([offset, offset + length])
+        elif offset in self._stuck_at:  # not a chunk but the state before it
+            self._start = offset
+        else:
+            self._stuck_at.add(offset)
+
+    def _followed(self, answer: asyncio.Future[dict[str, Any]]) -> None:
+        if not answer.cancelled() and answer.exception() is None and not self._closed:
+            answer.get_loop().call_later(FEED_WINDOW_S, self._rest)
+        else:
+            self._busy = False
+
+    def _rest(self) -> None:
+        self._busy = False
+        if self._again:
+            self.follow()
+
+
+class Emulation:
+    """The worker: started when the first session needs it, one at a time."""
+
+    def __init__(self, kind: str = "") -> None:
+        self._kind = kind
+        self._numbers = itertools.count(1)
+        self._request_ids = itertools.count(1)
+        self._screens: dict[int, EmulatedScreen] = {}
+        self._requests: dict[int, tuple[EmulatedScreen, dict[str, Any], asyncio.Future[dict[str, Any]]]] = {}
+        self._generation = 0
+        self._starts_without_answer = 0
+        self._worker: _Worker | None = None
+
+    def open(self, folder: str, head: Callable[[], int], on_replies: Callable[[bytes], None]) -> EmulatedScreen:
+        """Return the emulator of the session whose journal is in ``folder``."""
+        screen = EmulatedScreen(self, next(self._numbers), folder, head, on_replies)
+        self._screens[screen.number] = screen
+        return screen
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, ``None`` when none runs."""
+        return self._worker.helper.pid if self._worker else None
+
+    async def close(self) -> None:
+        """Stop the worker; what waits for it fails with ``TerminalClosed``."""
+        for screen in list(self._screens.values()):
+            screen.close()
+        worker, self._worker = self._worker, None
+        if worker:
+            await worker.stop()
+
+    def request(self, screen: EmulatedScreen, to: int, view: bool) -> asyncio.Future[dict[str, Any]]:
+        """Have ``screen`` fed up to ``to``; the future gets the worker's answer, however often it dies on the way."""
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        if screen.crashes > _MAX_CRASHES_OF_SESSION:
+            future.set_exception(TerminalError("The emulator cannot show this session's output."))
+            return future
+        number = next(self._request_ids)
+        message = {"op": "sync", "session": screen.number, "id": number, "to": to, "view": view}
+        self._requests[number] = (screen, message, future)
+        self._send(screen, message)
+        return future
+
+    def forget(self, screen: EmulatedScreen) -> None:
+        """Close one session's emulator."""
+        del self._screens[screen.number]
+        if self._worker and screen.generation == self._generation:
+            self._worker.send({"op": "close", "session": screen.number})
+        self._fail(lambda waiting: waiting is screen, TerminalClosed("The session was discarded; its screen is gone."))
+
+    def _send(self, screen: EmulatedScreen, message: dict[str, Any]) -> None:
+        if self._worker is None:
+            self._generation += 1
+            self._starts_without_answer += 1
+            self._worker = _Worker(self._kind, self._receive, self._died)
+        if screen.generation != self._generation:
+            screen.generation = self._generation
+            self._worker.send(screen.describe())
+        self._worker.send(message)
+        self._worker.expect()
+
+    def _receive(self, answer: dict[str, Any]) -> bool:
+        """Take one answer and return whether more are due."""
+        self._starts_without_answer = 0
+        screen, _message, future = self._requests.pop(answer["id"], (None, None, None))
+        if screen and future:
+            screen.answered = max(screen.answered, answer["offset"])
+            if answer["replies"]:
+                screen.on_replies(answer["replies"].encode("latin-1"))
+            if not future.done():
+                future.set_result(answer)
+        return bool(self._requests)
+
+    def _died(self, session: int, offset: int, length: int) -> None:
+        self._worker = None
+        culprit = self._screens.get(session)
+        if culprit:
+            culprit.note_crash(offset, length)
+            if culprit.crashes > _MAX_CRASHES_OF_SESSION:
+                gone = TerminalError("The emulator cannot show this session's output.")
+                self._fail(lambda waiting: waiting is culprit, gone)
+        elif self._starts_without_answer >= _MAX_STARTS_WITHOUT_ANSWER:
+            if self._kind == "pyte":
+                self._fail(lambda _waiting: True, TerminalError("The emulator's process does not start; see the log."))
+            self._kind = "pyte"  # the native library does not even load
+            self._starts_without_answer = 0
+        for screen, message, _future in list(self._requests.values()):
+            self._send(screen, message)
+
+    def _fail(self, concerns: Callable[[EmulatedScreen], bool], error: TerminalError) -> None:
+        for number, (screen, _message, future) in list(self._requests.items()):
+            if concerns(screen):
+                del self._requests[number]
+                if not future.done():
+                    future.set_exception(error)
+
+
+class _Worker:
+    """One life of the worker's process."""
+
+    def __init__(
+        self, kind: str, on_answer: Callable[[dict[str, Any]], bool], on_death: Callable[[int, int, int], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_answer = on_answer
+        self._on_death = on_death
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._seen_mark = b""
+        self._mark_fd = os.memfd_create("wxcode-emulator-mark")
+        self._log_fd = os.memfd_create("wxcode-emulator-log")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.helper = Helper(
+                "wxcode_jupyter.terminal.emulator",
+                [kind] if kind else [],
+                {0: theirs.fileno(), 2: self._log_fd, MARK_FD: self._mark_fd},
+            )
+        self._channel = Channel(ours)
+        self._loop.add_reader(ours.fileno(), self._receive)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a request, when the worker reads."""
+        self._channel.send(message)
+        if self._channel.backlog:
+            self._loop.add_writer(self._channel.fileno(), self._flush)
+
+    def expect(self) -> None:
+        """Kill the worker when it stands still although an answer is due."""
+        if self._watchdog is None:
+            self._seen_mark = b""
+            self._watchdog = self._loop.call_later(STALL_S, self._check_progress)
+
+    async def stop(self) -> None:
+        """End the process, and take no notice of its end."""
+        self._detach()
+        try:
+            await asyncio.wait_for(asyncio.shield(self.helper.exited), _STOP_S)
+        except TimeoutError:
+            self.helper.kill()
+            await self.helper.exited
+        self._close_files()
+
+    def _receive(self) -> None:
+        try:
+            messages = self._channel.receive()
+            for message in messages or ():
+                if not self._on_answer(message) and self._watchdog:
+                    self._watchdog.cancel()
+                    self._watchdog = None
+        except FrameError:
+            messages = None
+            self.helper.kill()
+        if messages is None:
+            self._detach()
+            self.helper.exited.add_done_callback(self._bury)
+
+    def _bury(self, exited: asyncio.Future[int]) -> None:
+        log = os.pread(self._log_fd, 1 << 20, 0)[-2000:].decode(errors="replace").strip()
+        _log.warning("The emulator's process ended with status %s; it is started again. %s", exited.result(), log)
+        mark = os.pread(self._mark_fd, MARK.size, 0)
+        self._close_files()
+        _steps, session, offset, length = MARK.unpack(mark) if mark else (0, -1, 0, 0)
+        self._on_death(session, offset, length)
+
+    def _detach(self) -> None:
+        if self._watchdog:
+            self._watchdog.cancel()
+            self._watchdog = None
+        self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+
+    def _close_files(self) -> None:
+        os.close(self._mark_fd)
+        os.close(self._log_fd)
+
+    def _flush(self) -> None:
+        if self._channel.flush():
+            self._loop.remove_writer(self._channel.fileno())
+
+    def _check_progress(self) -> None:
+        mark = os.pread(self._mark_fd, MARK.size, 0)
+        if mark == self._seen_mark:
+            self._watchdog = None
+            self.helper.kill()
+        else:
+            self._seen_mark = mark
+            self._watchdog = self._loop.call_later(STALL_S, self._check_progress)

@@ -1,0 +1,346 @@
+"""The keeper: a process that spawns the children, reads their PTYs and reports their exits.
+
+One per user and data directory, started by whichever server needs it first (``process.KeeperClient``) as
+``python -m wxcode_jupyter.terminal.keeper <folder>``. The folder belongs to the user alone (0700) and holds the socket
+``keeper.sock`` (0600). The keeper ends the sessions of a server whose connection closes, and exits by itself when it
+has had nothing to keep for ``IDLE_EXIT_S``. It imports the standard library and ptyprocess only.
+
+Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok": {...}}`` or ``{"id", "error":
+{"code", "message", "details"}}``:
+
+- ``hello`` (first; ``versions``) -> ``version``, ``pid``
+- ``spawn`` (``key, workspace, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder``) -> ``pid``,
+  ``started_at`` and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, ``lock``
+- ``signal`` (``key, signum``), to the whole process group
+- ``list`` -> ``sessions``
+
+and ``{"event": "exited", "key", "exit_code", "head"}`` comes unasked to the connection that spawned: the code as
+``os.waitstatus_to_exitcode`` has it (negative: killed by that signal), after all output is in the journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from wxcode_jupyter.terminal.child import Child
+from wxcode_jupyter.terminal.ownership import WorkspaceLock, WorkspaceLocked
+from wxcode_jupyter.terminal.reactor import READABLE, WRITABLE, Reactor, Timer
+from wxcode_jupyter.terminal.wire import PROTOCOL_VERSION, Channel, FrameError
+
+IDLE_EXIT_S = 3.0
+SOCKET_NAME = "keeper.sock"
+
+_MAX_BACKLOG_BYTES = 1 << 20
+_TAKEOVER_S = 2.0
+
+
+class RequestFailed(Exception):
+    """Becomes the ``error`` of an answer."""
+
+    def __init__(self, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.body = {"code": code, "message": message, "details": details}
+
+
+class Connection:
+    """One server."""
+
+    def __init__(self, keeper: Keeper, sock: socket.socket) -> None:
+        self.channel = Channel(sock)
+        self.children: dict[str, Child] = {}
+        self._keeper = keeper
+        self._greeted = False
+        keeper.reactor.watch(sock.fileno(), self._serve)
+
+    def push(self, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
+        """Send now or when the server reads again; one that does not read for long is dropped."""
+        self.channel.send(message, fds)
+        if self.channel.backlog > _MAX_BACKLOG_BYTES:
+            self._keeper.reactor.later(0, self.close)
+        elif self.channel.backlog:
+            self._keeper.reactor.watch(self.channel.fileno(), self._serve, READABLE | WRITABLE)
+
+    def close(self) -> None:
+        """Close, and end this server's sessions."""
+        if self.channel.fileno() < 0:
+            return
+        self._keeper.reactor.forget(self.channel.fileno())
+        self.channel.close()
+        self._keeper.forget(self)
+        for child in self.children.values():
+            child.hang_up()
+
+    def _serve(self, events: int) -> None:
+        if events & WRITABLE and self.channel.flush():
+            self._keeper.reactor.watch(self.channel.fileno(), self._serve)
+        if not events & ~WRITABLE:
+            return
+        try:
+            messages = self.channel.receive()
+        except FrameError as error:
+            sys.stderr.write(f"keeper: {error}\n")
+            messages = None
+        if messages is None:
+            self.close()
+            return
+        for message in messages:
+            self._answer(message)
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        try:
+            reply, fds = self._perform(message)
+        except RequestFailed as error:
+            self.push({"id": message.get("id"), "error": error.body})
+        except (KeyError, TypeError) as error:  # one server's mistake must not end the sessions of the others
+            failed = RequestFailed("keeper_unavailable", f"The keeper cannot read a request: {error!r}")
+            self.push({"id": message.get("id"), "error": failed.body})
+        else:
+            self.push({"id": message.get("id"), "ok": reply}, fds)
+
+    def _perform(self, message: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
+        operation = message["op"]
+        if operation == "hello":
+            return self._hello(message), ()
+        if not self._greeted:
+            raise RequestFailed("keeper_unavailable", "The first request has to be a hello.")
+        if operation == "spawn":
+            return self._spawn(message)
+        if operation == "signal":
+            return self._signal(message), ()
+        if operation == "list":
+            return {"sessions": self._keeper.describe(self)}, ()
+        raise RequestFailed("keeper_unavailable", f"The keeper does not know the request {operation!r}.")
+
+    def _hello(self, message: dict[str, Any]) -> dict[str, Any]:
+        if PROTOCOL_VERSION not in message.get("versions", ()):
+            raise RequestFailed(
+                "keeper_unavailable",
+                f"The keeper (process {os.getpid()}) is of another version. Stop the other servers of this user: it "
+                f"ends {IDLE_EXIT_S:.0f} s after the last one.",
+            )
+        self._greeted = True
+        return {"version": PROTOCOL_VERSION, "pid": os.getpid()}
+
+    def _spawn(self, request: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
+        key, workspace = request["key"], request["workspace"]
+        if key in self.children:
+            raise RequestFailed("session_alive", f"The session {key} lives already.", key=key)
+        try:
+            lock = WorkspaceLock(workspace, request["holder"])
+        except WorkspaceLocked as error:
+            where = (error.holder or {}).get("url") or "another server"
+            message = f"The workspace {workspace} is held by {where}."
+            raise RequestFailed("held_elsewhere", message, holder=error.holder) from None
+        except OSError as error:
+            raise RequestFailed("spawn_failed", f"The workspace {workspace} cannot be locked: {error}") from error
+        try:
+            child = Child(self._keeper.reactor, request, lock, self._report_exit, self._keeper.child_gone)
+        except BaseException as error:
+            lock.release()
+            if not isinstance(error, OSError | ValueError):
+                raise
+            message = f"{request['argv'][0]} cannot be started in {request['cwd']}: {error}"
+            raise RequestFailed("spawn_failed", message) from error
+        self.children[key] = child
+        self._keeper.child_born(child)
+        return (
+            {"pid": child.pid, "started_at": child.started_at},
+            (child.master, child.doorbell, child.pidfd, child.lock.fd),
+        )
+
+    def _signal(self, request: dict[str, Any]) -> dict[str, Any]:
+        child = self.children.get(request["key"])
+        if child is None:
+            raise RequestFailed("terminal_closed", f"The session {request['key']} has ended.")
+        try:
+            child.signal_group(request["signum"])
+        except OSError as error:
+            raise RequestFailed("terminal_error", f"Signal {request['signum']} cannot be sent: {error}") from error
+        return {}
+
+    def _report_exit(self, child: Child, exit_code: int) -> None:
+        del self.children[child.key]
+        if self.channel.fileno() >= 0:
+            self.push({"event": "exited", "key": child.key, "exit_code": exit_code, "head": child.journal.head})
+
+
+class Keeper:
+    """The listener and everything that it keeps alive."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.reactor = Reactor()
+        self._listener = listener
+        self._connections: set[Connection] = set()
+        self._children: set[Child] = set()
+        self._idle: Timer | None = None
+        self._ending = False
+        self.reactor.watch(listener.fileno(), self._accept)
+
+    def run(self) -> None:
+        """Serve until there is nothing to keep, or until SIGTERM."""
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        self.reactor.watch(wake_read, lambda _events: self._end(wake_read))
+        self._check_idle()
+        self.reactor.run()
+
+    def forget(self, connection: Connection) -> None:
+        """Note that a connection has closed."""
+        self._connections.discard(connection)
+        self._check_idle()
+
+    def child_born(self, child: Child) -> None:
+        """Note a new child."""
+        self._children.add(child)
+
+    def child_gone(self, child: Child) -> None:
+        """Note that nothing is left of a child."""
+        self._children.discard(child)
+        self._check_idle()
+
+    def describe(self, asking: Connection) -> list[dict[str, Any]]:
+        """Return what lives, for ``list``."""
+        return [
+            {
+                "key": child.key,
+                "pid": child.pid,
+                "workspace": child.workspace,
+                "started_at": child.started_at,
+                "mine": connection is asking,
+            }
+            for connection in self._connections
+            for child in connection.children.values()
+        ]
+
+    def _accept(self, _events: int) -> None:
+        try:
+            sock, _address = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.geteuid():
+            sys.stderr.write(f"keeper: refused a connection of user {uid}\n")
+            sock.close()
+            return
+        self._connections.add(Connection(self, sock))
+        self._check_idle()
+
+    def _check_idle(self) -> None:
+        busy = self._connections or self._children
+        if self._idle and busy:
+            self._idle.cancel()
+            self._idle = None
+        elif not busy and self._ending:
+            self.reactor.stop()
+        elif not busy and self._idle is None:
+            self._idle = self.reactor.later(IDLE_EXIT_S, self.reactor.stop)
+
+    def _end(self, wake_read: int) -> None:
+        os.read(wake_read, 1024)
+        self._ending = True
+        self.reactor.forget(self._listener.fileno())
+        for connection in list(self._connections):
+            connection.close()
+        self._check_idle()
+
+
+def open_folder(folder: str) -> int:
+    """Make the keeper's folder where it is missing, and return a descriptor of it once it is known to be private.
+
+    Raises:
+        PermissionError: It belongs to somebody else, or others may enter it.
+    """
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        os.close(fd)
+        raise PermissionError(
+            f"{folder} has to belong to you and be closed to others (chmod 700): it has mode "
+            f"{status.st_mode & 0o777:o} and belongs to user {status.st_uid}."
+        )
+    return fd
+
+
+def socket_path(folder_fd: int) -> str:
+    """Return a path to the socket that is short however long the folder's is (the kernel takes 107 bytes)."""
+    return f"/proc/self/fd/{folder_fd}/{SOCKET_NAME}"
+
+
+def serves(folder_fd: int) -> bool:
+    """Say whether a keeper answers in this folder."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(socket_path(folder_fd))
+        except OSError:
+            return False
+        return True
+
+
+def take_over(folder_fd: int) -> bool:
+    """Become this folder's keeper: ``False`` when another one serves; wait for one that is just leaving."""
+    deadline = time.monotonic() + _TAKEOVER_S
+    while True:
+        try:
+            fcntl.flock(folder_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if serves(folder_fd) or time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+
+
+def listen(folder_fd: int) -> socket.socket:
+    """Bind the socket, in place of what a dead keeper left."""
+    remove_socket(folder_fd)
+    listener = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(socket_path(folder_fd))
+    finally:
+        os.umask(mask)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
+def remove_socket(folder_fd: int) -> None:
+    """Delete the socket's file, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(SOCKET_NAME, dir_fd=folder_fd)
+
+
+def main(arguments: list[str], on_ready: Callable[[], None]) -> None:
+    """Keep, until there is nothing to keep; ``on_ready`` is called when clients can connect."""
+    folder_fd = open_folder(arguments[0])
+    os.chdir("/")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not take_over(folder_fd):
+        return
+    with listen(folder_fd) as listener:
+        on_ready()
+        Keeper(listener).run()
+        # In this order: whoever finds no socket starts a keeper, which waits for the lock that ends with us.
+        remove_socket(folder_fd)
+
+
+def _announce() -> None:
+    os.write(1, b"ready\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], _announce)

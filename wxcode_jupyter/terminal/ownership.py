@@ -1,0 +1,114 @@
+"""One owner per workspace on one host: an exclusive ``flock`` on the workspace folder itself.
+
+The lock is on the folder's inode, so that every spelling of its path meets, and there is no file that ``git clean``
+could delete. The child inherits the descriptor (its number stands in ``LOCK_FD_VARIABLE``): when the keeper dies and
+the child lives on, the folder is still taken. ``release`` unlocks the open file description that all inherited
+duplicates share, so that a background process that outlives the session does not keep the folder.
+
+``.milestones/.holder.json`` says who the owner is. It only informs: the kernel's lock decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+LOCK_FD_VARIABLE = "WXCODE_WORKSPACE_LOCK_FD"
+
+_FOLDER = ".milestones"
+_NAME = ".holder.json"
+_MAX_BYTES = 1 << 14
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class WorkspaceLocked(Exception):
+    """Somebody else holds the workspace; ``holder`` is what they wrote about themselves, if it can be read."""
+
+    def __init__(self, holder: dict[str, Any] | None) -> None:
+        super().__init__("the workspace is held")
+        self.holder = holder
+
+
+class WorkspaceLock:
+    """The lock on a workspace, held from construction to ``release``.
+
+    Raises:
+        WorkspaceLocked: Another process, or another session of this one, holds it.
+        OSError: The folder cannot be opened.
+    """
+
+    def __init__(self, workspace: str, holder: dict[str, Any]) -> None:
+        self.fd = os.open(workspace, _OPEN_FOLDER)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            present = _read_holder(self.fd)
+            os.close(self.fd)
+            raise WorkspaceLocked(present) from None
+        except OSError:
+            os.close(self.fd)
+            raise
+        self._made_folder = False
+        try:
+            self._write_holder(holder)
+        except OSError as error:  # a read-only folder, or a link in its place: nobody is misled, only uninformed
+            sys.stderr.write(f"{workspace}: the holder is not written down: {error}\n")
+
+    def release(self) -> None:
+        """Unlock, for every process that inherited the descriptor too."""
+        with contextlib.suppress(OSError), _milestones(self.fd) as folder:
+            os.unlink(_NAME, dir_fd=folder)
+        if self._made_folder:
+            with contextlib.suppress(OSError):  # by now it may hold contexts of milestones
+                os.rmdir(_FOLDER, dir_fd=self.fd)
+        unlock(self.fd)
+
+    def _write_holder(self, holder: dict[str, Any]) -> None:
+        try:
+            os.mkdir(_FOLDER, dir_fd=self.fd)
+            self._made_folder = True
+        except FileExistsError:
+            pass
+        with _milestones(self.fd) as folder:
+            temporary = f"{_NAME}.{os.getpid()}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(temporary, flags, 0o600, dir_fd=folder)
+            try:
+                os.write(fd, json.dumps(holder).encode())
+            finally:
+                os.close(fd)
+            os.rename(temporary, _NAME, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def unlock(fd: int) -> None:
+    """Give the lock up that ``fd``'s open file description holds, and close this duplicate."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
+
+
+def _read_holder(workspace_fd: int) -> dict[str, Any] | None:
+    try:
+        with _milestones(workspace_fd) as folder:
+            fd = os.open(_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                holder = json.loads(os.read(fd, _MAX_BYTES))
+            finally:
+                os.close(fd)
+    except (OSError, ValueError):
+        return None
+    return holder if isinstance(holder, dict) else None
+
+
+@contextlib.contextmanager
+def _milestones(workspace_fd: int) -> Iterator[int]:
+    # A link in its place could lead anywhere: then there is no holder file.
+    fd = os.open(_FOLDER, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=workspace_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

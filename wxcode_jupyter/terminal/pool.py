@@ -1,0 +1,125 @@
+"""The sessions of one server: one process per key, whoever asks and how often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import TerminalClosed
+from ..models import TermSize
+from .emulation import Emulation
+from .process import KeeperClient
+from .session import TerminalSession
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnSpec:
+    """What to run, and where.
+
+    Attributes:
+        argv: Program and arguments; a bare name is looked up in ``env``'s PATH.
+        cwd: Working directory; all paths here are absolute.
+        env: The child's whole environment.
+        workspace: The folder of which only one session may live on this host.
+        journal_dir: Folder of the session's journal; what an earlier journal left in it is removed.
+        size: First size.
+        limit_bytes: How much output is kept.
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    workspace: str
+    journal_dir: str
+    size: TermSize
+    limit_bytes: int
+
+
+class TerminalPool:
+    """The sessions of one server; belongs to one event loop.
+
+    Args:
+        runtime_dir: The keeper's folder (0700): servers that share it share the keeper.
+        holder: Says who we are (``url``, ``pid``, ``host``, ``since``), for others who find a workspace held.
+    """
+
+    def __init__(self, runtime_dir: str, holder: Callable[[], dict[str, Any]]) -> None:
+        self._runtime_dir = runtime_dir
+        self._holder = holder
+        self._sessions: dict[str, TerminalSession] = {}
+        self._opening: dict[str, asyncio.Task[TerminalSession]] = {}
+        self._connecting = asyncio.Lock()
+        self._client: KeeperClient | None = None
+        self._emulation = Emulation()
+        self._closed = False
+
+    async def open(self, key: str, spec: SpawnSpec) -> TerminalSession:
+        """Return the live session of ``key``, or spawn it; calls at the same time give one process.
+
+        A closed session of that key is discarded first.
+
+        Raises:
+            HeldElsewhere: Another session, of any server, holds the workspace; ``holder`` says which, or is ``None``.
+            SpawnFailed: The program cannot be executed there.
+            KeeperUnavailable: The keeper cannot be started.
+            TerminalClosed: The pool is closed.
+        """
+        if self._closed:
+            raise TerminalClosed("The server is shutting down.")
+        session = self._sessions.get(key)
+        if session and not session.closed:
+            return session
+        opening = self._opening.get(key)
+        if opening is None:
+            opening = asyncio.create_task(self._spawn(key, spec))
+            self._opening[key] = opening
+            opening.add_done_callback(lambda _task: self._opening.pop(key))
+        # Shielded: one caller who gives up does not take the session from the others.
+        return await asyncio.shield(opening)
+
+    def get(self, key: str) -> TerminalSession | None:
+        """Return the session of ``key``, live or closed, or ``None``."""
+        return self._sessions.get(key)
+
+    async def close_all(self) -> None:
+        """End all sessions and helpers; the pool cannot be used any more."""
+        self._closed = True
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        sessions = list(self._sessions.values())
+        results = await asyncio.gather(*(session.end() for session in sessions), return_exceptions=True)
+        if self._client:
+            self._client.close()
+            await self._client.wait_rescued()
+        await self._emulation.close()
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _spawn(self, key: str, spec: SpawnSpec) -> TerminalSession:
+        client = await self._connect()
+        if earlier := self._sessions.pop(key, None):
+            earlier.discard()
+        size = spec.size.clamped()
+        request = {
+            "workspace": spec.workspace,
+            "argv": list(spec.argv),
+            "cwd": spec.cwd,
+            "env": dict(spec.env),
+            "rows": size.rows,
+            "cols": size.cols,
+            "journal_dir": spec.journal_dir,
+            "limit_bytes": spec.limit_bytes,
+            "holder": self._holder(),
+        }
+        child = await client.spawn(key, request)
+        session = TerminalSession(child, client, self._emulation, spec.journal_dir, size)
+        self._sessions[key] = session
+        return session
+
+    async def _connect(self) -> KeeperClient:
+        async with self._connecting:
+            if self._client is None or self._client.lost:
+                self._client = await KeeperClient.connect(self._runtime_dir)
+            return self._client

@@ -1,0 +1,323 @@
+"""The keeper's client inside the server: finds or starts the keeper, spawns, signals, hears of exits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import itertools
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..errors import KeeperUnavailable, TerminalError, by_code
+from . import keeper, ownership
+from .helper import Helper
+from .wire import PROTOCOL_VERSION, Channel, FrameError
+
+_START_TIMEOUT_S = 15.0
+_REQUEST_TIMEOUT_S = 20.0
+_RETRY_S = 0.02
+_LOST_GRACE_S = 1.0
+_LOG_NAME = "keeper.log"
+_LOCK_NAME = "keeper.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitNotice:
+    """A child has ended; ``exit_code`` is ``None`` when the keeper died and nobody can know it."""
+
+    exit_code: int | None
+
+
+class ChildProcess:
+    """A child that the keeper spawned for us, and our descriptors of it.
+
+    ``master`` is a duplicate for input and size (non-blocking), ``doorbell`` the eventfd that is rung after output was
+    appended to the journal. ``close`` gives both back.
+    """
+
+    def __init__(self, key: str, pid: int, started_at: float, fds: list[int]) -> None:
+        self.key = key
+        self.pid = pid
+        self.started_at = datetime.fromtimestamp(started_at, UTC)
+        self.master, self.doorbell, self._pidfd, self._lock = fds
+        self.exit: asyncio.Future[ExitNotice] = asyncio.get_running_loop().create_future()
+
+    def close_terminal(self) -> None:
+        """Close master and doorbell: as far as it is up to us, the child is hung up."""
+        if self.master >= 0:
+            os.close(self.master)
+            os.close(self.doorbell)
+            self.master = self.doorbell = -1
+
+    def forget(self) -> None:
+        """Close the descriptors that only a lost keeper would have made us use."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            os.close(self._lock)
+            self._pidfd = self._lock = -1
+
+    async def end_without_keeper(self) -> None:
+        """End the group in the dead keeper's stead; the kernel has sent SIGHUP when the last master was closed."""
+        for signum in (signal.SIGTERM, signal.SIGKILL, None):
+            if await self._wait_ended(_LOST_GRACE_S) or signum is None:
+                break
+            # While the leader's pidfd is not readable its number, and so the group's, is still its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signum)
+        os.close(self._pidfd)
+        ownership.unlock(self._lock)
+        self._pidfd = self._lock = -1
+
+    async def _wait_ended(self, timeout_s: float) -> bool:
+        try:
+            await asyncio.wait_for(_readable(self._pidfd), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+class KeeperClient:
+    """A connection to this user's keeper; the sessions that it spawned end when the connection closes.
+
+    Made by ``connect``. When the keeper dies every child's ``exit`` gets a notice without a code, and all later calls
+    raise ``KeeperUnavailable``; connect again for new sessions.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.lost = False
+        self.pid = 0
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._ids = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._spawning: dict[int, str] = {}
+        self._children: dict[str, ChildProcess] = {}
+        self._rescues: set[asyncio.Task[None]] = set()
+        self._helper: Helper | None = None  # the keeper's process, when we started it
+        self._loop.add_reader(channel.fileno(), self._receive)
+
+    @classmethod
+    async def connect(cls, folder: str) -> KeeperClient:
+        """Connect to the keeper of ``folder``, starting it where none runs.
+
+        Raises:
+            KeeperUnavailable: It does not start, speaks another version, or the folder is not private.
+        """
+        folder = os.path.abspath(folder)  # noqa: ASYNC240  (computes only)
+        try:
+            folder_fd = keeper.open_folder(folder)
+        except OSError as error:
+            raise KeeperUnavailable(f"The keeper's folder cannot be used: {error}") from error
+        helper: Helper | None = None
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                while True:
+                    if client := await cls._try_connect(folder_fd):
+                        client._helper, helper = helper, None
+                        return client
+                    if helper:
+                        helper.abandon()
+                    helper = await _start_keeper(folder, folder_fd)
+                    if helper is None:
+                        await asyncio.sleep(_RETRY_S)
+        except TimeoutError:
+            raise KeeperUnavailable(
+                f"The keeper did not start within {_START_TIMEOUT_S:.0f} s; {folder}/{_LOG_NAME} may say why."
+            ) from None
+        finally:
+            if helper:
+                helper.abandon()
+            os.close(folder_fd)
+
+    @classmethod
+    async def _try_connect(cls, folder_fd: int) -> KeeperClient | None:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)
+        try:
+            sock.connect(keeper.socket_path(folder_fd))
+        except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+            sock.close()
+            return None
+        client = cls(Channel(sock))
+        try:
+            client.pid = (await client._request({"op": "hello", "versions": [PROTOCOL_VERSION]}))["pid"]
+        except BaseException as error:
+            just_leaving = client.lost
+            client.close()
+            if just_leaving and isinstance(error, KeeperUnavailable):
+                return None
+            raise
+        return client
+
+    async def spawn(self, key: str, request: dict[str, Any]) -> ChildProcess:
+        """Spawn a child; ``request`` has the members of the keeper's ``spawn``.
+
+        Raises:
+            SessionAlive: This connection has a child of that key.
+            HeldElsewhere: The workspace is locked by another session; ``holder`` says by whom, or is ``None``.
+            SpawnFailed: The program cannot be executed.
+        """
+        answer = await self._request({**request, "op": "spawn", "key": key})
+        child: ChildProcess = answer["child"]
+        return child
+
+    async def signal(self, key: str, signum: int) -> None:
+        """Signal the child's process group; raise ``TerminalClosed`` when it has ended."""
+        await self._request({"op": "signal", "key": key, "signum": signum})
+
+    async def list(self) -> list[dict[str, Any]]:
+        """Return what the keeper keeps: ``key``, ``pid``, ``workspace``, ``started_at``, ``mine``."""
+        sessions: list[dict[str, Any]] = (await self._request({"op": "list"}))["sessions"]
+        return sessions
+
+    def close(self) -> None:
+        """Close the connection: the keeper ends what is left of our sessions."""
+        self._disconnect("The connection to the keeper is closed.")
+
+    async def wait_rescued(self) -> None:
+        """Wait until the children of a connection that was lost have ended."""
+        await asyncio.gather(*self._rescues)
+
+    async def _request(self, message: dict[str, Any]) -> dict[str, Any]:
+        if self.lost:
+            raise KeeperUnavailable("The keeper is gone; start the session again.")
+        number = next(self._ids)
+        answer = self._answers[number] = self._loop.create_future()
+        if message["op"] == "spawn":
+            self._spawning[number] = message["key"]
+        try:
+            self._send({**message, "id": number})
+            return await asyncio.wait_for(answer, _REQUEST_TIMEOUT_S)
+        except FrameError as error:
+            raise TerminalError(f"The request {message['op']} is too large for the keeper: {error}") from error
+        except TimeoutError:
+            raise KeeperUnavailable(
+                f"The keeper (process {self.pid}) did not answer within {_REQUEST_TIMEOUT_S:.0f} s."
+            ) from None
+        finally:
+            del self._answers[number]
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._channel.send(message)
+        if self._channel.backlog:
+            self._loop.add_writer(self._channel.fileno(), self._flush)
+
+    def _flush(self) -> None:
+        if self._channel.flush():
+            self._loop.remove_writer(self._channel.fileno())
+
+    def _receive(self) -> None:
+        try:
+            messages = self._channel.receive()
+            for message in messages or ():
+                self._handle(message)
+        except FrameError as error:
+            self._disconnect(f"The keeper cannot be understood: {error}")
+        else:
+            if messages is None:
+                self._disconnect("The keeper is gone; start the session again.")
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        if message.get("event") == "exited":
+            child = self._children.pop(message["key"])
+            child.forget()
+            child.exit.set_result(ExitNotice(message["exit_code"]))
+            return
+        number = message["id"]
+        key = self._spawning.pop(number, None)
+        answer = self._answers.get(number)
+        wanted = answer is not None and not answer.done()
+        if "error" in message:
+            error = message["error"]
+            if answer and wanted:
+                answer.set_exception(by_code(error["code"])(error["message"], **error["details"]))
+            return
+        result = message["ok"]
+        if key is not None:
+            # At once, not when the asking task runs: the notice of its exit may be the next message.
+            child = ChildProcess(key, result["pid"], result["started_at"], self._channel.take_fds(message["fds"]))
+            self._children[key] = child
+            result = {"child": child}
+            if not wanted:
+                child.close_terminal()
+                self._send({"op": "signal", "key": key, "signum": signal.SIGKILL, "id": 0})
+        if answer and wanted:
+            answer.set_result(result)
+
+    def _disconnect(self, reason: str) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        if self._helper:
+            self._helper.abandon()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(KeeperUnavailable(reason))
+        for child in self._children.values():
+            child.exit.set_result(ExitNotice(None))
+            rescue = self._loop.create_task(child.end_without_keeper())
+            self._rescues.add(rescue)
+            rescue.add_done_callback(self._rescues.discard)
+        self._children.clear()
+
+
+async def _start_keeper(folder: str, folder_fd: int) -> Helper | None:
+    """Start a keeper and wait until it listens; ``None`` when somebody else did or does it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock_fd = os.open(_LOCK_NAME, flags, 0o600, dir_fd=folder_fd)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if keeper.serves(folder_fd):
+            return None
+        log_fd = os.open(_LOG_NAME, flags | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=folder_fd)
+        try:
+            return await _run_keeper(folder, log_fd)
+        finally:
+            os.close(log_fd)
+    except BlockingIOError:
+        return None
+    finally:
+        os.close(lock_fd)
+
+
+async def _run_keeper(folder: str, log_fd: int) -> Helper:
+    ready_read, ready_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        helper = Helper("wxcode_jupyter.terminal.keeper", [folder], {1: ready_write, 2: log_fd})
+    finally:
+        os.close(ready_write)
+    try:
+        await _readable(ready_read)
+        failed = not os.read(ready_read, 64) and await helper.exited
+    except BaseException:
+        helper.abandon()
+        raise
+    finally:
+        os.close(ready_read)
+    if failed:
+        log = os.pread(log_fd, 4000, 0).decode(errors="replace").strip()
+        raise KeeperUnavailable(f"The keeper ended with status {helper.exit_code}: {log}")
+    return helper
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

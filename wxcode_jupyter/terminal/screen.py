@@ -1,0 +1,114 @@
+"""What a terminal shows: the contract of an emulator, and the value that it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..models import TermSize
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenView:
+    """The screen at one moment.
+
+    Attributes:
+        lines: The rows as text, each without trailing blanks; exactly ``size.rows`` of them.
+        cursor: Row and column, from 0.
+        title: The window title (OSC 0 and 2).
+        alternate: Whether the alternate screen shows.
+        bracketed_paste: Whether the program asked for bracketed paste (mode 2004).
+        offset: All output of the journal before this offset is in, and nothing after it.
+        exact: ``False`` when some output is missing in it (too old, lost, or it crashed the emulator) and the program
+            has not cleared the screen since.
+    """
+
+    lines: tuple[str, ...]
+    cursor: tuple[int, int]
+    title: str
+    alternate: bool
+    bracketed_paste: bool
+    offset: int
+    exact: bool
+    size: TermSize
+
+    @property
+    def text(self) -> str:
+        """All rows as one string, without the blank ones at the end."""
+        return "\n".join(self.lines).rstrip("\n")
+
+
+class Screen(Protocol):
+    """An emulator of one terminal.
+
+    Attributes:
+        slice_bytes: How much may be fed at once without making other sessions wait for more than a few milliseconds.
+        backlog_bytes: How far it may lag behind before the rest is skipped; ``None``: any.
+    """
+
+    slice_bytes: int
+    backlog_bytes: int | None
+
+    def feed(self, data: bytes) -> None:
+        """Take output; sequences may be split anywhere."""
+
+    def resize(self, size: TermSize) -> None:
+        """Take a new size; sizes that no terminal can have are clamped."""
+
+    def take_replies(self) -> bytes:
+        """Return what the terminal answered to the program's queries since the last call."""
+
+    def lines(self) -> list[str]:
+        """Return the rows of the active screen as text; blank ones at the end may be missing."""
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Row and column, from 0."""
+
+    @property
+    def title(self) -> str:
+        """The window title."""
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the alternate screen shows."""
+
+    @property
+    def bracketed_paste(self) -> bool:
+        """Whether mode 2004 is set."""
+
+    @property
+    def size(self) -> TermSize:
+        """The present size."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+ScreenFactory = Callable[[TermSize], Screen]
+
+
+def find_emulator(kind: str = "") -> ScreenFactory:
+    """Return the best emulator that is installed, or the one that is named (``ghostty`` or ``pyte``)."""
+    if kind != "pyte":
+        try:
+            from .screen_ghostty import GhosttyScreen
+
+            return GhosttyScreen
+        except (ImportError, OSError):  # no wheel for this platform, or its library does not load
+            if kind:
+                raise
+    from .screen_pyte import PyteScreen
+
+    return PyteScreen
+
+
+def view(screen: Screen, offset: int, exact: bool) -> ScreenView:
+    """Return what ``screen`` shows."""
+    size = screen.size
+    lines = [line.rstrip() for line in screen.lines()[: size.rows]]
+    lines += [""] * (size.rows - len(lines))
+    return ScreenView(
+        tuple(lines), screen.cursor, screen.title, screen.alternate, screen.bracketed_paste, offset, exact, size
+    )

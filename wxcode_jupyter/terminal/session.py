@@ -1,0 +1,223 @@
+"""A live terminal session, seen from the server: bytes in, bytes out, size, signals, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import struct
+import termios
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from ..errors import KeeperUnavailable, TerminalClosed, TerminalError
+from ..models import TermSize
+from . import journal
+from .attachment import Attachment, Role
+from .emulation import Emulation
+from .feeder import Feeder
+from .journal import Chunk, JournalReader, SizeChange, SizeRecord
+from .process import ChildProcess, ExitNotice, KeeperClient
+from .screen import ScreenView
+
+_log = logging.getLogger(__name__)
+
+
+class TerminalSession:
+    """One PTY and the program in it; made by ``TerminalPool.open``.
+
+    Attributes:
+        key: The caller's name for it.
+        pid: Process id of the child, which is its process group too.
+        started_at: When it was spawned, in UTC.
+        size: The present size.
+        exit_code: Once closed: the exit status, ``-n`` when signal n killed it, ``None`` when the keeper died first.
+    """
+
+    def __init__(
+        self, child: ChildProcess, client: KeeperClient, emulation: Emulation, journal_dir: str, size: TermSize
+    ) -> None:
+        self.key = child.key
+        self.pid = child.pid
+        self.started_at: datetime = child.started_at
+        self.size = size
+        self.exit_code: int | None = None
+        self._child = child
+        self._client = client
+        self._journal_dir = journal_dir
+        self._journal = JournalReader(journal_dir)
+        self._sizes = SizeRecord(journal_dir)
+        self._feeder = Feeder(child.master)
+        self._screen = emulation.open(journal_dir, lambda: self._journal.head, self._feeder.push)
+        self._attachments: set[Attachment] = set()
+        self._explicit_size: TermSize | None = None
+        self._subscribers: list[Callable[[], None]] = []
+        self._closed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(child.doorbell, self._ring)
+        child.exit.add_done_callback(self._close)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the child has ended; all of its output is in the journal then."""
+        return self._closed.is_set()
+
+    @property
+    def clients(self) -> int:
+        """How many attachments there are."""
+        return len(self._attachments)
+
+    @property
+    def head(self) -> int:
+        """Offset of the journal's end: how many bytes the child ever wrote."""
+        return self._journal.head
+
+    async def wait_closed(self) -> None:
+        """Wait until the child has ended."""
+        await self._closed.wait()
+
+    async def write(self, data: bytes) -> None:
+        """Type ``data``: whole and in order; return when the terminal has taken it.
+
+        Raises:
+            TerminalClosed: The child ended before.
+        """
+        await self._feeder.write(data)
+
+    def read(self, offset: int, limit: int) -> Chunk:
+        """Return what the journal has from ``offset`` on, without waiting; see ``journal.Chunk`` for gaps."""
+        return self._journal.read(offset, limit)
+
+    async def screen(self) -> ScreenView:
+        """Return the screen with all output that is in the journal now; also after the end, until ``discard``."""
+        self._sizes.flush()
+        return await self._screen.view()
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called on the loop when there is new output, and once at the end; return how to stop that.
+
+        It has to be quick, and is not told what is new: look at ``head`` and ``closed``.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):  # twice is fine
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def attach(self, role: Role | str, size: TermSize | None = None, offset: int | None = None) -> Attachment:
+        """Add a client, which reads from ``offset`` on (default: the oldest byte that is kept)."""
+        start = self._journal.oldest if offset is None else offset
+        attachment = Attachment(Role(role), size, start, self._journal.read, self._voted)
+        self._attachments.add(attachment)
+        if self.closed:
+            attachment.wake(ended=True)
+        self._apply_size()
+        return attachment
+
+    def set_explicit_size(self, size: TermSize | None) -> None:
+        """Fix the size whatever the clients' sizes are; ``None`` lets the smallest driver decide again."""
+        self._explicit_size = size
+        self._apply_size()
+
+    async def signal(self, signum: int) -> None:
+        """Send a signal to the child's process group.
+
+        Raises:
+            TerminalClosed: It has ended.
+        """
+        if self.closed:
+            raise TerminalClosed("The session has ended.")
+        await self._client.signal(self.key, signum)
+
+    async def end(self, polite: Callable[[], Awaitable[None]] | None = None, grace_s: float = 5.0) -> int | None:
+        """End the child: ``polite``, then SIGTERM, then SIGKILL to its group, ``grace_s`` after one another.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            TerminalError: Not even SIGKILL ended it (it hangs in the kernel).
+        """
+        if polite and not self.closed:
+            await self._ask(polite, grace_s)
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            if self.closed:
+                return self.exit_code
+            # When it has ended, or the keeper has, the end is on its way.
+            with contextlib.suppress(TerminalClosed, KeeperUnavailable):
+                await self.signal(signum)
+            await self._wait_closed(grace_s)
+        if not self.closed:
+            raise TerminalError(f"Process {self.pid} does not end, not even by SIGKILL.")
+        return self.exit_code
+
+    def discard(self) -> None:
+        """Delete the journal of a closed session; screen and output are gone then."""
+        if not self.closed:
+            raise TerminalError("Only a session that has ended can be discarded.")
+        for attachment in list(self._attachments):
+            attachment.detach()
+        self._screen.close()
+        self._journal.close()
+        journal.remove(self._journal_dir)
+
+    async def _ask(self, polite: Callable[[], Awaitable[None]], grace_s: float) -> None:
+        try:
+            async with asyncio.timeout(grace_s):
+                await polite()
+        except (TimeoutError, TerminalError) as error:
+            if not self.closed:
+                _log.info("Session %s could not be ended politely: %r", self.key, error)
+        else:
+            await self._wait_closed(grace_s)
+
+    async def _wait_closed(self, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), timeout_s)
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._child.doorbell)
+        self._announce()
+
+    def _announce(self) -> None:
+        for attachment in list(self._attachments):
+            attachment.wake(ended=self.closed)
+        for callback in list(self._subscribers):
+            callback()
+        self._screen.follow()
+
+    def _close(self, exit: asyncio.Future[ExitNotice]) -> None:
+        self.exit_code = exit.result().exit_code
+        self._closed.set()
+        self._feeder.close()
+        self._loop.remove_reader(self._child.doorbell)
+        self._child.close_terminal()
+        self._announce()
+
+    def _voted(self, attachment: Attachment) -> None:
+        if not attachment.attached:
+            self._attachments.discard(attachment)
+        self._apply_size()
+
+    def _apply_size(self) -> None:
+        votes = [a.size for a in self._attachments if a.role is Role.DRIVER and a.size]
+        if self._explicit_size:
+            wanted = self._explicit_size
+        elif votes:
+            wanted = TermSize(min(vote.rows for vote in votes), min(vote.cols for vote in votes))
+        else:
+            return
+        wanted = wanted.clamped()
+        if wanted == self.size or self.closed:
+            return
+        # Recorded first: what the child writes because of SIGWINCH comes after it in the journal.
+        self._sizes.append(SizeChange(self._journal.head, wanted.rows, wanted.cols))
+        fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", wanted.rows, wanted.cols, 0, 0))
+        self.size = wanted
+        self._screen.follow()

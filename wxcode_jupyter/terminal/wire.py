@@ -1,0 +1,141 @@
+"""Frames between our processes: a 4-byte big-endian length, then one JSON object in UTF-8.
+
+The keeper's socket and the emulator's pipe both speak it. Descriptors ride as ``SCM_RIGHTS`` on the first byte of the
+frame that announces them (``"fds": n``); the kernel never merges two such frames into one read, so their order is the
+order of the frames. Receivers ignore members that they do not know.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+PROTOCOL_VERSION = 1
+MAX_FRAME_BYTES = 8 << 20
+
+_READ_BYTES = 1 << 16
+_MAX_FDS = 16
+
+
+class FrameError(Exception):
+    """The peer sent what is no frame: the connection cannot be used any further."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Return the frame of one message; raise ``FrameError`` when it is larger than ``MAX_FRAME_BYTES``."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a message of {len(body)} bytes is larger than {MAX_FRAME_BYTES}")
+    return len(body).to_bytes(4, "big") + body
+
+
+class Decoder:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take more bytes and return the messages that are complete now, in order."""
+        self._buffer += data
+        messages: list[dict[str, Any]] = []
+        while len(self._buffer) >= 4:
+            length = int.from_bytes(self._buffer[:4], "big")
+            if length > MAX_FRAME_BYTES:
+                raise FrameError(f"a frame of {length} bytes is announced")
+            if len(self._buffer) < 4 + length:
+                break
+            try:
+                message = json.loads(self._buffer[4 : 4 + length])
+            except ValueError as error:
+                raise FrameError("a frame that is not JSON") from error
+            if not isinstance(message, dict):
+                raise FrameError("a frame that is no object")
+            del self._buffer[: 4 + length]
+            messages.append(message)
+        return messages
+
+
+class Channel:
+    """One end of a non-blocking stream socket that carries frames; the caller does the waiting.
+
+    ``receive`` and ``flush`` are called when the socket is readable or writable. Descriptors that were received wait in
+    ``take_fds`` until the message that announces them is handled; ``close`` closes those that nobody took.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._decoder = Decoder()
+        self._received: deque[int] = deque()
+        self._outgoing: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self.sock.fileno()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return sum(len(view) for view, _ in self._outgoing)
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """Return the messages of one read (may be none), or ``None`` when the peer is gone."""
+        try:
+            data, fds, _flags, _address = socket.recv_fds(self.sock, _READ_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            return None
+        self._received.extend(fds)
+        return self._decoder.feed(data) if data else None
+
+    def take_fds(self, count: int) -> list[int]:
+        """Return the next ``count`` descriptors, which are the caller's from now on."""
+        if count > len(self._received):
+            raise FrameError(f"{count} descriptors were announced, {len(self._received)} came")
+        return [self._received.popleft() for _ in range(count)]
+
+    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        """Queue a message and send what the socket takes; the descriptors are duplicated and stay the caller's."""
+        if fds:
+            message = {**message, "fds": len(fds)}
+        self._outgoing.append((memoryview(encode(message)), tuple(os.dup(fd) for fd in fds)))
+        self.flush()
+
+    def flush(self) -> bool:
+        """Send what the socket takes and return whether nothing is left; a peer that is gone shows at ``receive``."""
+        while self._outgoing:
+            view, fds = self._outgoing[0]
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            try:
+                sent = self.sock.sendmsg([view], rights, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                self._drop_outgoing()
+                return True
+            for fd in fds:
+                os.close(fd)
+            if sent < len(view):
+                self._outgoing[0] = (view[sent:], ())
+            else:
+                self._outgoing.popleft()
+        return True
+
+    def close(self) -> None:
+        """Close the socket and every descriptor that is still in transit."""
+        self._drop_outgoing()
+        while self._received:
+            os.close(self._received.popleft())
+        self.sock.close()
+
+    def _drop_outgoing(self) -> None:
+        while self._outgoing:
+            for fd in self._outgoing.popleft()[1]:
+                os.close(fd)
