@@ -1,0 +1,12 @@
+"""The kernel's side of the REST API: ``Client``, how it finds a server, how it waits.
+
+``transport`` speaks HTTP and maps errors, ``parse`` turns JSON into the package's values, ``api`` has the operations,
+``waiting`` follows the work, ``discovery`` and ``headless`` find or start the server. Nothing here imports the
+server's parts: a kernel is another process, often in another environment.
+"""
+
+from .api import Client
+from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
+from .waiting import Observer, Progress
+
+__all__ = ["Check", "Client", "Observer", "PreparedContext", "Progress", "Project", "ServerInfo", "asks_for_trust"]

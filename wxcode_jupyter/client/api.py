@@ -1,0 +1,386 @@
+"""``Client``: the operations of the REST API, typed, for notebooks and scripts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Self
+
+import httpx
+from bson import ObjectId
+
+from ..errors import AlreadyStarted, NameTaken, NotFound
+from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, SessionInfo
+from . import discovery, parse
+from .routing import Router
+from .transport import Endpoint
+from .values import Check, PreparedContext, Project, ServerInfo
+from .waiting import Observer, Watch
+
+
+class Client:
+    """Drives output projects through a wxcode server.
+
+    Wherever a method takes a project, its id or its ``Project`` will do, and likewise for milestones and commands.
+    A project whose session another server of this user holds is followed to that server, and stays with it.
+    Every method raises ``ServerUnreachable`` when no server answers, ``NotFound`` for what nobody has, and the error
+    that the server names. Safe to use from several threads.
+
+    Use ``Client.connect()``, which finds the server or starts one; close it, or use it in a ``with`` statement.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, transport: httpx.BaseTransport | None = None, timeout_s: float | None = None
+    ) -> None:
+        self._router = Router(endpoint, transport=transport, timeout_s=timeout_s)
+
+    @classmethod
+    def connect(
+        cls, *, environ: Mapping[str, str] | None = None, start: bool = True, say: Callable[[str], None] | None = None
+    ) -> Client:
+        """Connect to the server that this kernel belongs to; see ``discovery.find`` for the order.
+
+        Args:
+            environ: Environment to look into; this process's own by default.
+            start: Start a headless server when none runs.
+            say: Is told, in one line, when a server has to be started.
+
+        Raises:
+            ServerUnreachable: No server answers, and none could be started; the message says why.
+        """
+        return cls(discovery.find(os.environ if environ is None else environ, start=start, say=say))
+
+    @property
+    def url(self) -> str:
+        """Base URL of the server."""
+        return self._router.home.url
+
+    def hurried(self, timeout_s: float = 0.5) -> Client:
+        """Return another client of the same server that gives up soon, for what nobody should wait for."""
+        return Client(self._router.home, transport=self._router.carrier, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Close the connections; idempotent."""
+        self._router.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- the server -----------------------------------------------------------------------------------------------
+
+    def info(self) -> ServerInfo:
+        """Return which server this is."""
+        body = self._router.request("GET", "info")
+        return parse.checked(parse.server_info, body, "itself")
+
+    def doctor(self, project: Project | str | None = None) -> tuple[Check, ...]:
+        """Check the CLI, the login, GSD, the store, the keeper; with a project, its folder too."""
+        key = None if project is None else _id(project)
+        body = self._router.request("GET", "doctor", project_id=key, params={"project_id": key})
+        return parse.checked(parse.checks, body, "its checks")
+
+    # -- projects -------------------------------------------------------------------------------------------------
+
+    def projects(self, *, name: str | None = None, workspace_path: str | None = None) -> tuple[Project, ...]:
+        """Return all projects, oldest first; with a name or a folder, the one that has it, if any."""
+        params = {"name": name, "workspace_path": workspace_path}
+        return self._router.read_pages("output-projects", "projects", params, parse.project)
+
+    def project(self, name: str) -> Project:
+        """Return the project of this name. Raises ``NotFound``."""
+        for found in self.projects(name=name):
+            return found
+        raise NotFound(f"There is no output project named {name!r}.", what="project", identifier=name)
+
+    def get_project(self, project: Project | str) -> Project:
+        """Return a project as it is now, by its id."""
+        body = self._router.request("GET", f"output-projects/{_id(project)}")
+        return parse.checked(parse.project, body, "a project")
+
+    def create_project(
+        self,
+        name: str,
+        *,
+        workspace_path: str | None = None,
+        kb_id: str | None = None,
+        stack_id: str | None = None,
+        permission_mode: str | None = None,
+        model: str | None = None,
+        claude_args: Sequence[str] | None = None,
+        trust: bool | None = None,
+    ) -> Project:
+        """Create a project; without a folder the server makes one under its workspace root.
+
+        Raises:
+            NameTaken: Another project has the name.
+            FolderTaken: Another project has the folder.
+            InvalidPath: The folder is outside the roots that the server allows.
+        """
+        body = _given(
+            name=name,
+            workspace_path=workspace_path,
+            kb_id=kb_id,
+            stack_id=stack_id,
+            permission_mode=permission_mode,
+            model=model,
+            claude_args=None if claude_args is None else list(claude_args),
+            trust=trust,
+        )
+        answer = self._router.request("POST", "output-projects", body=body)
+        return parse.checked(parse.project, answer, "a project")
+
+    def ensure_project(self, name: str, **options: Any) -> Project:
+        """Return the project of this name, creating it (arguments of ``create_project``) where it is new.
+
+        An existing project is returned as it is; see ``update_project`` for its options.
+        """
+        for found in self.projects(name=name):
+            return found
+        try:
+            return self.create_project(name, **options)
+        except NameTaken:  # somebody was faster
+            return self.project(name)
+
+    def update_project(self, project: Project | str, **changes: Any) -> Project:
+        """Set ``name``, ``status``, ``permission_mode``, ``model``, ``claude_args`` or ``trust``; never the folder."""
+        key = _id(project)
+        path = f"output-projects/{key}"
+        answer = self._router.request("PATCH", path, project_id=key, body=changes, repeatable=True)
+        return parse.checked(parse.project, answer, "a project")
+
+    def delete_project(self, project: Project | str) -> None:
+        """Forget a project; its files stay. Raises ``SessionAlive`` while a session lives."""
+        key = _id(project)
+        self._router.request("DELETE", f"output-projects/{key}", project_id=key)
+
+    # -- milestones -----------------------------------------------------------------------------------------------
+
+    def milestones(self, project: Project | str, *, status: MilestoneStatus | None = None) -> tuple[Milestone, ...]:
+        """Return the milestones of a project, oldest first."""
+        params = {"output_project_id": _id(project), "status": status and status.value}
+        return self._router.read_pages("milestones", "milestones", params, parse.milestone)
+
+    def milestone(self, milestone: Milestone | str) -> Milestone:
+        """Return a milestone as it is now, by its id."""
+        body = self._router.request("GET", f"milestones/{_id(milestone)}")
+        return parse.checked(parse.milestone, body, "a milestone")
+
+    def new_milestone(
+        self, project: Project | str, name: str, context: str | None = None, *, element_id: str | None = None
+    ) -> Milestone:
+        """Create a pending milestone; ``context`` is the text of its MILESTONE-CONTEXT.md."""
+        body = _given(
+            id=str(ObjectId()),
+            output_project_id=_id(project),
+            element_name=name,
+            element_id=element_id,
+            context=context,
+        )
+        answer = self._router.request("POST", "milestones", body=body, repeatable=True)
+        return parse.checked(parse.milestone, answer, "a milestone")
+
+    def prepare_milestone(self, milestone: Milestone | str) -> PreparedContext:
+        """Write the context file, which ``start_milestone`` does by itself."""
+        found = self._resolve(milestone)
+        body = self._router.request(
+            "POST", f"milestones/{found.id}/prepare", project_id=found.output_project_id, repeatable=True
+        )
+        return parse.checked(parse.prepared, body, "a context file")
+
+    def start_milestone(self, milestone: Milestone | str) -> Command:
+        """Start a pending milestone, its session too where none lives, and return its queued command.
+
+        Raises:
+            AlreadyStarted: It was started before; ``milestone_command`` has its command.
+            GsdMissing, ProjectNotInitialized: What must be done first; nothing was typed.
+        """
+        found = self._resolve(milestone)
+        body = self._router.request(
+            "POST", f"milestones/{found.id}/start", project_id=found.output_project_id, repeatable=True
+        )
+        return parse.checked(parse.command, body, "a command")
+
+    def ensure_started(self, milestone: Milestone | str) -> Command | None:
+        """Start a milestone, or return the latest command of one that was started before (None: it has none)."""
+        found = self._resolve(milestone)
+        if found.status is MilestoneStatus.PENDING:
+            try:
+                return self.start_milestone(found)
+            except AlreadyStarted:  # by somebody else, or by this request when its answer was lost
+                pass
+        return self.milestone_command(found)
+
+    def milestone_command(self, milestone: Milestone | str) -> Command | None:
+        """Return the latest command of a milestone, or None."""
+        found = self._resolve(milestone)
+        return next(reversed(self.commands(found.output_project_id, milestone_id=found.id)), None)
+
+    def complete(self, milestone: Milestone | str) -> Milestone:
+        """Mark a milestone completed: our record only, archiving is GSD's ``complete-milestone``."""
+        return self._mark(milestone, MilestoneStatus.COMPLETED)
+
+    def fail(self, milestone: Milestone | str) -> Milestone:
+        """Mark a milestone failed."""
+        return self._mark(milestone, MilestoneStatus.FAILED)
+
+    def delete_milestone(self, milestone: Milestone | str) -> None:
+        """Delete a pending milestone. Raises ``NotPending``."""
+        self._router.request("DELETE", f"milestones/{_id(milestone)}")
+
+    # -- the session ----------------------------------------------------------------------------------------------
+
+    def session(self, project: Project | str) -> SessionInfo:
+        """Return the session as it is now; a project without one has state ``stopped``."""
+        return self._session("GET", project)
+
+    def start_session(self, project: Project | str, *, fresh: bool = False) -> SessionInfo:
+        """Start or resume the conversation, or return the live session; it may still be ``starting`` then.
+
+        Args:
+            project: Which.
+            fresh: Begin a new conversation; the old id stays in the lineage.
+        """
+        return self._session("POST", project, body={"fresh": True} if fresh else {}, repeatable=not fresh)
+
+    resume = start_session
+
+    def stop(self, project: Project | str) -> SessionInfo:
+        """End the session: politely, then SIGTERM, then SIGKILL. The conversation can be resumed."""
+        return self._session("DELETE", project, repeatable=True)
+
+    def interrupt(self, project: Project | str) -> SessionInfo:
+        """Interrupt what Claude does, as Esc does; the session lives on."""
+        return self._session("POST", project, "/interrupt")
+
+    def trust(self, project: Project | str) -> SessionInfo:
+        """Choose Yes on the CLI's trust screen. Raises ``AttentionNeeded`` when no such screen is there."""
+        return self._session("POST", project, "/trust")
+
+    def screen(self, project: Project | str, *, accept: str = "text/plain") -> str:
+        """Return what the terminal shows now; ``accept`` may ask for ``text/html`` or ``text/x-ansi``."""
+        key = _id(project)
+        return self._router.read_text(f"output-projects/{key}/screen", project_id=key, accept=accept)
+
+    # -- commands and events --------------------------------------------------------------------------------------
+
+    def send(self, project: Project | str, text: str, *, milestone: Milestone | str | None = None) -> Command:
+        """Start or resume the session where none lives, and queue one input for Claude.
+
+        The id is the client's choice, so that a repetition after a lost answer doubles nothing.
+        """
+        if not self.session(project).state.live:
+            self.start_session(project)
+        body = _given(id=str(ObjectId()), text=text, milestone_id=None if milestone is None else _id(milestone))
+        key = _id(project)
+        path = f"output-projects/{key}/commands"
+        answer = self._router.request("POST", path, project_id=key, body=body, repeatable=True)
+        return parse.checked(parse.command, answer, "a command")
+
+    def command(self, command: Command | str) -> Command:
+        """Return a command as it is now."""
+        key = command.output_project_id if isinstance(command, Command) else None
+        body = self._router.request("GET", f"commands/{_id(command)}", project_id=key)
+        return parse.checked(parse.command, body, "a command")
+
+    def commands(
+        self,
+        project: Project | str,
+        *,
+        statuses: Collection[CommandStatus] = (),
+        milestone_id: str | None = None,
+    ) -> tuple[Command, ...]:
+        """Return the commands of a project, first in first out."""
+        params = {"status": [status.value for status in statuses] or None, "milestone_id": milestone_id}
+        return self._router.read_pages(f"output-projects/{_id(project)}/commands", "commands", params, parse.command)
+
+    def events(self, project: Project | str, *, after: int = 0, limit: int | None = None) -> tuple[Event, ...]:
+        """Return events with a ``seq`` above ``after``, by ``seq``; at most what the server gives at once."""
+        key = _id(project)
+        params = {"after": after, "limit": limit}
+        body = self._router.request("GET", f"output-projects/{key}/events", project_id=key, params=params)
+        return parse.checked(lambda body: tuple(parse.event(item, key) for item in body["events"]), body, "events")
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+
+    def wait(
+        self,
+        project: Project | str,
+        *,
+        commands: Collection[Command | str] = (),
+        timeout_s: float | None = None,
+        attended: bool = False,
+        observer: Observer | None = None,
+    ) -> SessionInfo:
+        """Block until Claude is idle with an empty queue, or (``attended``) asks somebody; see ``waiting.Watch``.
+
+        Args:
+            project: Which.
+            commands: Commands whose failure is raised although they may have ended before the wait began.
+            timeout_s: Limit in seconds; None waits for ever.
+            attended: Whether somebody can answer what the CLI asks: what is needed is then told to the observer.
+            observer: Is told about the progress.
+
+        Raises:
+            CommandTimeout: The limit passed; Claude works on.
+            CommandFailed: A command was not delivered, or its turn ended with an error or an interrupt.
+            SessionExited, SessionNotRunning: There is no session to wait for.
+            TrustRequired, AnswerNeeded, AttentionNeeded: Somebody is needed, and nobody is there.
+        """
+        watch = Watch(self, _id(project), timeout_s=timeout_s, attended=attended, observer=observer)
+        return watch.until_idle([_id(command) for command in commands])
+
+    def wait_for(
+        self,
+        command: Command,
+        *,
+        timeout_s: float | None = None,
+        attended: bool = False,
+        observer: Observer | None = None,
+    ) -> Command:
+        """Block until a command has completed, and return it. Arguments and errors as of ``wait``."""
+        watch = Watch(self, command.output_project_id, timeout_s=timeout_s, attended=attended, observer=observer)
+        return watch.until_final(command)
+
+    def wait_started(self, project: Project | str, *, timeout_s: float = 10.0, attended: bool = False) -> SessionInfo:
+        """Wait until the session has left ``starting``, at most ``timeout_s`` seconds, and return it.
+
+        Raises:
+            SessionExited: The CLI ended at once; the message has its last words.
+            TrustRequired, AttentionNeeded: Unless ``attended``: somebody is needed first.
+        """
+        return Watch(self, _id(project), timeout_s=timeout_s, attended=attended).until_started()
+
+    # -- plumbing -------------------------------------------------------------------------------------------------
+
+    def _resolve(self, milestone: Milestone | str) -> Milestone:
+        return milestone if isinstance(milestone, Milestone) else self.milestone(milestone)
+
+    def _mark(self, milestone: Milestone | str, status: MilestoneStatus) -> Milestone:
+        path = f"milestones/{_id(milestone)}"
+        body = self._router.request("PATCH", path, body={"status": status.value}, repeatable=True)
+        return parse.checked(parse.milestone, body, "a milestone")
+
+    def _session(
+        self,
+        method: str,
+        project: Project | str,
+        action: str = "",
+        *,
+        body: Mapping[str, Any] | None = None,
+        repeatable: bool = False,
+    ) -> SessionInfo:
+        key = _id(project)
+        path = f"output-projects/{key}/session{action}"
+        answer = self._router.request(method, path, project_id=key, body=body, repeatable=repeatable)
+        return parse.checked(lambda body: parse.session(body, key), answer, "a session")
+
+
+def _id(value: OutputProject | Milestone | Command | str) -> str:
+    return value if isinstance(value, str) else value.id
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,97 @@
+"""Which server a request goes to: the kernel's own, or the one that holds the project's session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+
+from ..errors import HeldElsewhere, ServerUnreachable
+from . import discovery, parse
+from .transport import Endpoint, Transport
+
+V = TypeVar("V")
+_PAGE = 100
+
+
+class Router:
+    """Sends requests to the home server, or to the holder of a project once one was named.
+
+    Args:
+        endpoint: The home server.
+        transport: What carries the requests; injected by tests.
+        timeout_s: Limit of each request; None for the defaults.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, transport: httpx.BaseTransport | None = None, timeout_s: float | None = None
+    ) -> None:
+        self.carrier = transport
+        self._timeout_s = timeout_s
+        self._home = self._open(endpoint)
+        self._holders: dict[str, Transport] = {}
+
+    @property
+    def home(self) -> Endpoint:
+        """The server that was connected to."""
+        return self._home.endpoint
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        project_id: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        repeatable: bool = False,
+    ) -> Any:
+        """Send a request to where the project is (the home server without one), see ``Transport.request``."""
+        return self._at(
+            project_id, lambda at: at.request(method, path, params=params, body=body, repeatable=repeatable)
+        )
+
+    def read_text(self, path: str, *, project_id: str, accept: str) -> str:
+        """GET a text from where the project is."""
+        return self._at(project_id, lambda at: at.read_text(path, accept=accept))
+
+    def read_pages(
+        self, path: str, key: str, params: Mapping[str, Any], read: Callable[[parse.Json], V]
+    ) -> tuple[V, ...]:
+        """GET a whole list, page by page, from the home server: the store has it, whoever holds a session."""
+
+        def read_page(body: parse.Json) -> tuple[list[V], int]:
+            return [read(item) for item in body[key]], int(body["total"])
+
+        items: list[V] = []
+        while True:
+            body = self._home.request("GET", path, params={**params, "skip": len(items), "limit": _PAGE})
+            page, total = parse.checked(read_page, body, key)
+            items += page
+            if not page or len(items) >= total:
+                return tuple(items)
+
+    def close(self) -> None:
+        """Close all connections; idempotent."""
+        for transport in (self._home, *self._holders.values()):
+            transport.close()
+
+    def _at(self, project_id: str | None, ask: Callable[[Transport], V]) -> V:
+        if project_id is None:
+            return ask(self._home)
+        transport = self._holders.get(project_id, self._home)
+        try:
+            return ask(transport)
+        except ServerUnreachable:
+            if transport is self._home:
+                raise
+            self._holders.pop(project_id).close()  # the holder is gone, so the project is free again
+            return self._at(project_id, ask)
+        except HeldElsewhere as error:
+            holder = self._open(discovery.holder_of(error, asked=transport.endpoint))
+            self._holders[project_id] = holder
+            return ask(holder)
+
+    def _open(self, endpoint: Endpoint) -> Transport:
+        return Transport(endpoint, transport=self.carrier, timeout_s=self._timeout_s)

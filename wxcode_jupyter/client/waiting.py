@@ -1,0 +1,311 @@
+"""Following the work: one loop that polls the server, tells an observer, and knows when to give up.
+
+Nothing here ends anything but itself: a limit, an error or a ``KeyboardInterrupt`` leaves Claude at work. Steps are at
+most ``STEP_S`` long, so that an interrupt of the kernel is felt at once. A server that is away for a moment (a restart,
+a laptop's sleep) is waited for ``OUTAGE_S`` seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import (
+    AnswerNeeded,
+    AttentionNeeded,
+    CommandFailed,
+    CommandTimeout,
+    ConversationUnknown,
+    ServerUnreachable,
+    SessionExited,
+    SessionNotRunning,
+    TrustRequired,
+    WxcodeError,
+)
+from ..models import Command, CommandStatus, Event, SessionInfo, SessionState, now
+from .values import asks_for_trust
+
+if TYPE_CHECKING:
+    from .api import Client
+
+STEP_S = 0.2
+REFRESH_S = 1.0
+OUTAGE_S = 30.0
+_OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
+_EVENTS_AT_ONCE = 500
+_RESUME = "`%wxmilestone resume` starts it again, and sends what is queued."
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One thing that happened while something was waited for; ``text`` is a line or more, as Claude wrote it."""
+
+    at: datetime
+    kind: str  # the event's type; or "needed" (somebody must act), "server" (it is away, or back)
+    text: str
+
+
+Observer = Callable[[Progress], None]
+
+
+class Watch:
+    """Follows one project until something is reached.
+
+    Args:
+        client: Whom to ask.
+        project_id: The project.
+        timeout_s: Limit in seconds over the whole watch; None: none.
+        attended: Whether somebody can answer the CLI. If so, what is needed is told and waited for, else it is raised.
+        observer: Told about the events since ``since``, in order, each once.
+        clock: Seconds that only rise; injected by tests, as is ``sleep``.
+        sleep: Waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        project_id: str,
+        *,
+        timeout_s: float | None = None,
+        attended: bool = False,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._project_id = project_id
+        self._attended = attended
+        self._observer = observer or (lambda progress: None)
+        self._clock = clock
+        self._sleep = sleep
+        self._timeout_s = timeout_s
+        self._deadline = None if timeout_s is None else clock() + timeout_s
+        self._since = now()
+        self._after = 0
+        self._told: set[tuple[str, str]] = set()
+        self._question: dict[str, object] | None = None
+
+    def until_final(self, command: Command) -> Command:
+        """Wait until the command is ``completed`` and return it; errors as of ``Client.wait``."""
+        self._since = command.created_at
+        while not command.status.final:
+            session = self._ask(lambda: self._client.session(self._project_id))
+            command = self._ask(lambda c=command: self._client.command(c))  # type: ignore[misc]
+            if not command.status.final:
+                self._check(session, f"while {_quoted(command.text)} was {command.status}")
+                self._pause(f"{_quoted(command.text)} is {command.status}")
+        self._follow()
+        _judge(command)
+        return command
+
+    def until_idle(self, command_ids: Collection[str] = ()) -> SessionInfo:
+        """Wait until the session is idle with nothing queued (attended: or waits for an answer), and return it."""
+        expected = set(command_ids)
+        while True:
+            session = self._ask(lambda: self._client.session(self._project_id))
+            running = {
+                command.id for command in self._ask(lambda: self._client.commands(self._project_id, statuses=_OPEN))
+            }
+            for ended in sorted(expected - running):
+                _judge(self._ask(lambda e=ended: self._client.command(e)))  # type: ignore[misc]
+            expected = running
+            if session.state is SessionState.IDLE and not running and not session.queued:
+                break
+            if session.state is SessionState.WAITING and self._attended:
+                break
+            self._check(session, "while it was waited for")
+            self._pause(f"the session is {session.state}")
+        self._follow()
+        return session
+
+    def until_started(self) -> SessionInfo:
+        """Wait until the session has left ``starting`` or the limit has passed, and return it; see ``wait_started``."""
+        while True:
+            session = self._ask(lambda: self._client.session(self._project_id))
+            if session.state is not SessionState.STARTING:
+                self._check(session, "at its start")
+                return session
+            try:
+                self._pause("the session is starting")
+            except CommandTimeout:
+                return session
+
+    # -- one step -------------------------------------------------------------------------------------------------
+
+    def _pause(self, doing: str) -> None:
+        """Let ``REFRESH_S`` pass in steps, or less when an event tells that something changed."""
+        until = self._clock() + REFRESH_S
+        while True:
+            if self._follow() or self._clock() >= until:
+                return
+            self._wait_a_step(doing)
+
+    def _wait_a_step(self, doing: str) -> None:
+        left = STEP_S if self._deadline is None else self._deadline - self._clock()
+        if left <= 0:
+            raise CommandTimeout(
+                f"The limit of {self._timeout_s:g} s has passed: {doing}. Claude works on; "
+                "`%wxmilestone wait` goes on waiting, `%wxmilestone interrupt` stops the work.",
+                project_id=self._project_id,
+                timeout_s=self._timeout_s,
+            )
+        self._sleep(min(STEP_S, left))
+
+    def _follow(self) -> bool:
+        """Tell the observer what happened since the last call; return whether anything did."""
+        happened = False
+        while True:
+            events = self._ask(lambda: self._client.events(self._project_id, after=self._after, limit=_EVENTS_AT_ONCE))
+            for event in events:
+                self._after = event.seq
+                happened = self._tell_event(event) or happened
+            if len(events) < _EVENTS_AT_ONCE:
+                return happened
+
+    def _tell_event(self, event: Event) -> bool:
+        if event.type == "question":
+            self._question = dict(event.data)
+        elif event.type == "session_state" and event.data.get("state") != SessionState.WAITING:
+            self._question = None
+        if event.created_at < self._since:
+            return False
+        self._observer(Progress(event.created_at, event.type, describe(event)))
+        return True
+
+    def _ask(self, question: Callable[[], V]) -> V:
+        away_since: float | None = None
+        while True:
+            try:
+                answer = question()
+            except ServerUnreachable as error:
+                if away_since is None:
+                    away_since = self._clock()
+                    self._tell("server", f"{error.message} Waiting for it.")
+                elif self._clock() - away_since > OUTAGE_S:
+                    raise
+                self._wait_a_step("the server does not answer")
+            else:
+                if away_since is not None:
+                    self._tell("server", "The server is back.")
+                return answer
+
+    # -- somebody is needed ---------------------------------------------------------------------------------------
+
+    def _check(self, session: SessionInfo, when: str) -> None:
+        """Raise when this session cannot get on by itself; an attended one is told about instead, once each."""
+        if not session.state.live:
+            raise _ended(session, when)
+        if session.state is SessionState.ATTENTION:
+            needed = self._attention(session)
+        elif session.state is SessionState.WAITING:
+            needed = self._answer()
+        else:
+            return
+        if not self._attended:
+            raise needed
+        if (needed.code, needed.message) not in self._told:
+            self._told.add((needed.code, needed.message))
+            self._tell("needed", needed.message)
+
+    def _attention(self, session: SessionInfo) -> WxcodeError:
+        shown = session.attention
+        message = (shown.message if shown else "") or session.message or "Claude Code shows something unexpected."
+        screen = session.screen or ""
+        if asks_for_trust(session):
+            folder = self._ask(lambda: self._client.get_project(self._project_id)).workspace_path
+            return TrustRequired(
+                f"Claude Code asks whether the folder {folder} is trusted; nothing was typed. If you trust it: "
+                "`%wxmilestone trust`, or `%wxmilestone project NAME --trust`, or for the folders under the server's "
+                "workspace root c.WxcodeApp.trust_own_workspaces = True.",
+                workspace_path=folder,
+                screen=screen,
+                project_id=self._project_id,
+            )
+        kind = ConversationUnknown if shown is not None and shown.kind == "conversation_unknown" else AttentionNeeded
+        return kind(
+            f"{message} Look with `%wxmilestone screen`.{_indented(screen)}",
+            kind=shown.kind if shown else "",
+            screen=screen,
+            project_id=self._project_id,
+        )
+
+    def _answer(self) -> AnswerNeeded:
+        screen = self._ask(lambda: self._client.screen(self._project_id))
+        return AnswerNeeded(
+            f"Claude asks, and the work waits for the answer.{_indented(screen)}",
+            questions=[self._question] if self._question else [],
+            screen=screen,
+            project_id=self._project_id,
+        )
+
+    def _tell(self, kind: str, text: str) -> None:
+        self._observer(Progress(now(), kind, text))
+
+
+def describe(event: Event) -> str:
+    """Return an event in words; one that this version does not know comes as its fields."""
+    data = event.data
+    match event.type:
+        case "session_state":
+            return f"{data.get('previous', '?')} -> {data.get('state', '?')}"
+        case "session_exited":
+            return _joined(f"exit code {data.get('exit_code')}", data.get("message"))
+        case "session_id_changed":
+            return f"{data.get('old')} -> {data.get('new')} ({data.get('cause')})"
+        case "attention":
+            return _joined(data.get("kind"), data.get("message"))
+        case "tool_started":
+            return _joined(data.get("tool_name"), data.get("summary"))
+        case "tool_finished":
+            return str(data.get("tool_name", ""))
+        case "assistant_message":
+            return str(data.get("text", ""))
+        case "milestone_status":
+            return str(data.get("status", ""))
+        case _:
+            shown = {k: v for k, v in data.items() if not k.endswith("_id") and v not in (None, "", [], {})}
+            return ", ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def _judge(command: Command) -> None:
+    if command.status is CommandStatus.FAILED:
+        reason = command.error or "no reason was given"
+        raise CommandFailed(f"{_quoted(command.text)} failed: {reason}", command_id=command.id, error=command.error)
+    if command.status is CommandStatus.INTERRUPTED:
+        raise CommandFailed(f"{_quoted(command.text)} was interrupted.", command_id=command.id, error="interrupted")
+
+
+def _ended(session: SessionInfo, when: str) -> WxcodeError:
+    message = session.message or (session.attention.message if session.attention else "")
+    if session.attention is not None and session.attention.kind == "conversation_unknown":
+        return ConversationUnknown(message, claude_session_id=session.claude_session_id, project_id=session.project_id)
+    if session.state is SessionState.STOPPED:
+        return SessionNotRunning(
+            " ".join(filter(None, [f"No session is running {when}.", message, _RESUME])), project_id=session.project_id
+        )
+    return SessionExited(
+        f"Claude Code ended {when} (exit code {session.exit_code}). {message}".rstrip()
+        + _indented(session.screen or ""),
+        exit_code=session.exit_code,
+        screen=session.screen,
+        project_id=session.project_id,
+    )
+
+
+def _quoted(text: str) -> str:
+    first = text.strip().split("\n", 1)[0]
+    shown = first if len(first) <= 60 and first == text.strip() else first[:59] + "…"
+    return f"“{shown}”"
+
+
+def _indented(screen: str) -> str:
+    lines = [line.rstrip() for line in screen.splitlines() if line.strip()]
+    return "".join(f"\n    {line}" for line in lines[-20:])
+
+
+def _joined(*parts: object) -> str:
+    return ": ".join(str(part) for part in parts if part not in (None, ""))

@@ -1,0 +1,127 @@
+"""How results look: one description, written as plain text and as HTML.
+
+The HTML has no script, no class and no colour of its own but the dot: it takes the front end's colours, so that it is
+readable in a light theme and a dark one, and in a trusted notebook and an untrusted one. Every text is escaped, and
+control characters are taken out in both forms: what Claude or a terminal wrote must not move a cursor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Literal
+
+Tone = Literal["good", "busy", "needed", "bad", "quiet"]
+
+_DOTS: dict[Tone, str] = {
+    "good": "#2da44e",
+    "busy": "#388bfd",
+    "needed": "#d29922",
+    "bad": "#e5534b",
+    "quiet": "#8b949e",
+}
+#: Escape sequences, the other control characters, and the marks that reorder text.
+_CONTROLS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_FONT = "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px)"
+_BORDER = "border:1px solid rgba(128,128,128,.4);border-radius:4px"
+_FRAME = f"{_BORDER};padding:6px 10px;margin:2px 0;max-width:60em;line-height:1.5"
+_PRE = f"{_FONT};white-space:pre;overflow-x:auto;margin:4px 0;padding:0;background:none;color:inherit;line-height:1.3"
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A state: its word, and how it is meant."""
+
+    word: str
+    tone: Tone = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a result shows: a title, a state, named values, a table, text as it is, and hints."""
+
+    title: str
+    badge: Badge | None = None
+    rows: Sequence[tuple[str, str]] = ()
+    table: Sequence[Sequence[str | Badge]] = ()
+    block: str = ""
+    notes: Sequence[str] = ()
+
+    def as_text(self) -> str:
+        """Return the plain text, without a line break at its end."""
+        head = clean_line(self.title) + (f"  [{self.badge.word}]" if self.badge else "")
+        lines = [head]
+        width = max((len(label) for label, _ in self.rows), default=0)
+        for label, value in self.rows:
+            first, *more = clean(value).split("\n")
+            lines.append(f"  {label:<{width}}  {first}".rstrip())
+            lines += [f"  {'':<{width}}  {line}".rstrip() for line in more]
+        cells = [[clean_line(_word(cell)) for cell in row] for row in self.table]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for row in cells:
+            lines.append(("  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True))).rstrip())
+        lines += [f"  {line}".rstrip() for line in clean(self.block).split("\n")] if self.block else []
+        lines += [f"  {line}" for note in self.notes for line in clean(note).split("\n")]
+        return "\n".join(lines)
+
+    def as_html(self) -> str:
+        """Return the HTML: one ``div``."""
+        parts = [f"<div><b>{_html(self.title)}</b>{_badge(self.badge) if self.badge else ''}</div>"]
+        if self.rows:
+            items = "".join(
+                f'<div style="opacity:.7">{_html(label)}</div><div style="overflow-wrap:anywhere">{_html(value)}</div>'
+                for label, value in self.rows
+            )
+            parts.append(
+                f'<div style="display:grid;grid-template-columns:max-content 1fr;column-gap:1em">{items}</div>'
+            )
+        if self.table:
+            columns = max(len(row) for row in self.table)
+            items = "".join(
+                f'<div style="overflow-wrap:anywhere">{_badge(cell) if isinstance(cell, Badge) else _html(cell)}</div>'
+                for row in self.table
+                for cell in row
+            )
+            grid = f"grid-template-columns:repeat({columns - 1},max-content) 1fr" if columns > 1 else ""
+            parts.append(f'<div style="display:grid;{grid};column-gap:1em">{items}</div>')
+        if self.block:
+            parts.append(f'<pre style="{_PRE}">{escape(clean(self.block))}</pre>')
+        parts += [f'<div style="opacity:.85">{_html(note)}</div>' for note in self.notes]
+        return f'<div style="{_FRAME}">{"".join(parts)}</div>'
+
+
+def clean(text: str) -> str:
+    """Return text without control characters; line breaks and tabs (as blanks) stay."""
+    return _CONTROLS.sub("", text.replace("\r\n", "\n")).expandtabs(4)
+
+
+def clean_line(text: str, limit: int = 0) -> str:
+    """Return text on one line, cut to ``limit`` characters (0: not cut)."""
+    line = " ".join(clean(text).split())
+    return line if not limit or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def clock(moment: datetime | None) -> str:
+    """Return the local time of day, with the date where it is not today's."""
+    if moment is None:
+        return ""
+    local = moment.astimezone()
+    return local.strftime("%H:%M:%S" if local.date() == datetime.now(local.tzinfo).date() else "%Y-%m-%d %H:%M:%S")
+
+
+def _word(cell: str | Badge) -> str:
+    return cell.word if isinstance(cell, Badge) else cell
+
+
+def _html(text: str) -> str:
+    return escape(clean(text)).replace("\n", "<br>")
+
+
+def _badge(badge: Badge) -> str:
+    return f'<span style="margin-left:.6em"><span style="color:{_DOTS[badge.tone]}">●</span> {_html(badge.word)}</span>'

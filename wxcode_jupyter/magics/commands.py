@@ -1,0 +1,228 @@
+"""The subcommands: what each does with the client, and which result it gives."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..client import Project, asks_for_trust
+from ..errors import AttentionNeeded
+from ..models import MilestoneStatus, SessionInfo, SessionState
+from .context import Context
+from .grammar import Line, Mistake
+from .results import (
+    DoctorReport,
+    EventLog,
+    Listing,
+    ProjectCard,
+    Result,
+    Screen,
+    SessionStatus,
+    current_session,
+)
+
+_PAGE = 500
+_RECENT = 3
+
+
+def project(context: Context, line: Line) -> Result:
+    """Select a project, creating it where it is new, and keep the options with it."""
+    client, name = context.client, _name(line)
+    folder = line["workspace"] and os.path.abspath(os.path.expanduser(line["workspace"]))
+    options: dict[str, Any] = {
+        key: line[given]
+        for key, given in (
+            ("permission_mode", "permission_mode"),
+            ("model", "model"),
+            ("claude_args", "claude_arg"),
+            ("trust", "trust"),
+        )
+        if line[given] is not None
+    }
+    existed = bool(client.projects(name=name))
+    found = client.ensure_project(name, workspace_path=folder, **options)
+    if folder and os.path.realpath(folder) != os.path.realpath(found.workspace_path):
+        raise Mistake(
+            f"The project {name!r} is in {found.workspace_path}; a project keeps its folder.", line.subcommand.usage
+        )
+    if existed and options:
+        found = client.update_project(found, **options)
+    context.select(found)
+    if line["trust"] and asks_for_trust(client.session(found)):
+        client.trust(found)
+    return ProjectCard(
+        project=found,
+        is_new=not existed,
+        _again=lambda: ProjectCard(project=client.get_project(found)),
+    )
+
+
+def projects(context: Context, line: Line) -> Result:
+    """List the projects."""
+
+    def look() -> Listing[Project]:
+        found = context.client.projects()
+        notes = () if found else ("None yet: `%wxmilestone project NAME` makes one.",)
+        return Listing(items=found, title="projects", notes=notes, _again=look)
+
+    return look()
+
+
+def status(context: Context, line: Line) -> Result:
+    """Show the session, the open milestones and the latest commands."""
+    client, found = context.client, context.project(line["project"])
+
+    def look() -> SessionStatus:
+        milestones = [item for item in client.milestones(found) if not _has_ended(item.status)]
+        return SessionStatus(
+            project=client.get_project(found),
+            session=client.session(found),
+            milestones=tuple(milestones),
+            commands=client.commands(found)[-_RECENT:],
+            _again=look,
+        )
+
+    return look()
+
+
+def resume(context: Context, line: Line) -> Result:
+    """Attach to the live session, or resume the conversation, or begin a new one."""
+    client, found = context.client, context.project(line["project"])
+    client.start_session(found, fresh=bool(line["fresh"]))
+    context.partial = lambda: current_session(client, client.get_project(found))
+    notice_trouble(context, found)
+    return current_session(client, client.get_project(found))
+
+
+def wait(context: Context, line: Line) -> Result:
+    """Block until Claude is idle, or asks somebody."""
+    client, found = context.client, context.project(line["project"])
+    printer = context.printer()
+    sent = context.sent.pop(found.id, set())
+    context.partial = lambda: current_session(client, client.get_project(found))
+    try:
+        session = client.wait(
+            found, commands=sent, timeout_s=line["timeout"], attended=context.attended, observer=printer
+        )
+    except KeyboardInterrupt:
+        context.sent[found.id] = sent
+        raise
+    finally:
+        printer.flush()
+    notes = ("Claude asks: answer it in the terminal.",) if session.state is SessionState.WAITING else ()
+    return current_session(client, client.get_project(found), notes=notes)
+
+
+def log(context: Context, line: Line) -> Result:
+    """Show the latest events."""
+    client, found = context.client, context.project(line["project"])
+    limit = 50 if line["limit"] is None else line["limit"]
+
+    def events() -> Iterator[Any]:
+        after = 0
+        while page := client.events(found, after=after, limit=_PAGE):
+            yield from page
+            after = page[-1].seq
+
+    def look() -> EventLog:
+        return EventLog(items=tuple(deque(events(), maxlen=max(limit, 0))), title=f"{found.name}: events", _again=look)
+
+    return look()
+
+
+def screen(context: Context, line: Line) -> Result:
+    """Show what the terminal shows."""
+    client, found = context.client, context.project(line["project"])
+
+    def look() -> Screen:
+        return Screen(text=client.screen(found), title=f"{found.name}: terminal", _again=look)
+
+    return look()
+
+
+def interrupt(context: Context, line: Line) -> Result:
+    """Interrupt what Claude does."""
+    return _acted(context, line, context.client.interrupt)
+
+
+def stop(context: Context, line: Line) -> Result:
+    """End the session."""
+    return _acted(context, line, context.client.stop)
+
+
+def trust(context: Context, line: Line) -> Result:
+    """Choose Yes on the trust screen; without one there is nothing to do, so that Run All is safe."""
+    client, found = context.client, context.project(line["project"])
+    session = client.session(found)
+    if session.state.live:
+        session = client.wait_started(found, attended=True)
+    if not asks_for_trust(session):
+        remedy = "" if session.state.live else f" No session is running: `%wxmilestone project {found.name} --trust`."
+        return current_session(client, found, notes=(f"Claude Code does not ask for trust now.{remedy}",))
+    try:
+        client.trust(found)
+    except AttentionNeeded:  # answered meanwhile, in the terminal
+        if asks_for_trust(client.session(found)):
+            raise
+    return current_session(client, found)
+
+
+def doctor(context: Context, line: Line) -> Result:
+    """Check everything, the project's folder too where one is selected."""
+    client = context.client
+    found = context.project(line["project"]) if line["project"] or context.selected else None
+
+    def look() -> DoctorReport:
+        return DoctorReport(items=client.doctor(found), title=f"doctor: server at {client.url}", _again=look)
+
+    return look()
+
+
+# -- shared by the subcommands ----------------------------------------------------------------------------------------
+
+
+def notice_trouble(context: Context, found: Project) -> SessionInfo | None:
+    """Where nobody is there, wait a few seconds for what would keep the work from beginning, and raise it."""
+    if context.attended:
+        return None
+    return context.client.wait_started(found)
+
+
+def read_context(line: Line, body: str | None, variables: dict[str, Any]) -> str | None:
+    """Return the text that a line stands for: ``--context``, or the cell's body. Raises ``Mistake``."""
+    source = line["context"]
+    if source is None:
+        return body
+    if body is not None and body.strip():
+        raise Mistake("The text stands in the cell or behind --context, not in both.", line.subcommand.usage)
+    if source.startswith("@"):
+        file = Path(source[1:]).expanduser()
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Mistake(f"--context: {file} cannot be read: {error}.", line.subcommand.usage) from error
+    value = variables.get(source)
+    if not isinstance(value, str):
+        what = "is no text" if source in variables else "does not exist (a file is written @FILE)"
+        raise Mistake(f"--context: the variable {source!r} {what}.", line.subcommand.usage)
+    return value
+
+
+def _acted(context: Context, line: Line, act: Callable[[Project], SessionInfo]) -> SessionStatus:
+    found = context.project(line["project"])
+    act(found)
+    return current_session(context.client, context.client.get_project(found))
+
+
+def _has_ended(status: MilestoneStatus) -> bool:
+    return status in (MilestoneStatus.COMPLETED, MilestoneStatus.FAILED)
+
+
+def _name(line: Line) -> str:
+    name = (line.taken or "").strip()
+    if not name:
+        raise Mistake(f"{line.subcommand.name} needs a name.", line.subcommand.usage)
+    return name

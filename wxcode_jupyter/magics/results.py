@@ -1,0 +1,268 @@
+"""What the magics return: values that display well, and can be used from Python.
+
+Each is a picture of one moment; ``refresh()`` returns a new one. ``ok`` and ``error`` say how it went: a result kept by
+``-o`` after a failure has the error that was raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
+
+from ..client import Check, Client, Project
+from ..client.waiting import describe
+from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, SessionInfo, SessionState
+from .cards import Badge, Card, Tone, clean_line, clock
+
+V = TypeVar("V")
+
+_SESSION_TONES: dict[SessionState, Tone] = {
+    SessionState.STARTING: "busy",
+    SessionState.ATTENTION: "needed",
+    SessionState.IDLE: "good",
+    SessionState.BUSY: "busy",
+    SessionState.WAITING: "needed",
+    SessionState.EXITED: "bad",
+}
+_MILESTONE_TONES: dict[MilestoneStatus, Tone] = {
+    MilestoneStatus.IN_PROGRESS: "busy",
+    MilestoneStatus.COMPLETED: "good",
+    MilestoneStatus.FAILED: "bad",
+}
+_COMMAND_TONES: dict[CommandStatus, Tone] = {
+    CommandStatus.DELIVERING: "busy",
+    CommandStatus.ACCEPTED: "busy",
+    CommandStatus.COMPLETED: "good",
+    CommandStatus.FAILED: "bad",
+    CommandStatus.INTERRUPTED: "needed",
+}
+_TITLE_LIMIT = 70
+_MESSAGE_LIMIT = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Root of the results.
+
+    Attributes:
+        error: What was raised, where the result is kept after a failure.
+        notes: What to know, and what to do next.
+    """
+
+    error: BaseException | None = None
+    notes: tuple[str, ...] = ()
+    _again: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return self.error is None
+
+    def refresh(self) -> Self:
+        """Return the same as it is now; a result that cannot change returns itself."""
+        fresh: Self = self if self._again is None else self._again()
+        return fresh
+
+    def _card(self) -> Card:
+        return Card("failed" if self.error else "done", notes=self.notes)
+
+    def _shown(self) -> Card:
+        card = self._card()
+        failure = (f"{type(self.error).__name__}: {self.error}",) if self.error else ()
+        return replace(card, notes=(*card.notes, *failure))
+
+    def __repr__(self) -> str:
+        return self._shown().as_text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        card = self._shown()
+        return {"text/plain": card.as_text(), "text/html": card.as_html()}
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Help(Result):
+    """Usage."""
+
+    text: str
+
+    def _card(self) -> Card:
+        return Card("wxcode", block=self.text)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class ProjectCard(Result):
+    """A project that was selected."""
+
+    project: Project
+    is_new: bool = False
+
+    def _card(self) -> Card:
+        project, options = self.project, self.project.options
+        rows = [("folder", project.workspace_path), ("conversation", project.claude_session_id or "none yet")]
+        chosen = {"permission mode": options.permission_mode, "model": options.model}
+        rows += [(label, value) for label, value in chosen.items() if value]
+        rows += [("arguments", " ".join(options.claude_args))] if options.claude_args else []
+        rows += [("trusted", "yes, by this project's options")] if options.trust else []
+        return Card(project.name, Badge("new" if self.is_new else str(project.status)), rows, notes=self.notes)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Listing(Result, Sequence[V]):
+    """A list of values: a sequence, to be indexed and iterated over."""
+
+    items: tuple[V, ...]
+    title: str
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[V]:
+        return iter(self.items)
+
+    def _card(self) -> Card:
+        return Card(self.title, table=[_row(item) for item in self.items], notes=self.notes)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class MilestoneResult(Result):
+    """A milestone, and its command once it was started."""
+
+    milestone: Milestone
+    command: Command | None = None
+    session: SessionInfo | None = None
+
+    def _card(self) -> Card:
+        milestone = self.milestone
+        rows = [("id", milestone.id)]
+        rows += [("completed", clock(milestone.completed_at))] if milestone.completed_at else []
+        rows += _command_rows(self.command) if self.command else []
+        rows += [("session", _state(self.session))] if self.session else []
+        return Card(
+            milestone.element_name,
+            Badge(str(milestone.status), _MILESTONE_TONES.get(milestone.status, "quiet")),
+            rows,
+            notes=self.notes,
+        )
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class CommandResult(Result):
+    """A command that was sent."""
+
+    command: Command
+    session: SessionInfo | None = None
+
+    def _card(self) -> Card:
+        command = self.command
+        rows = _command_rows(command)[1:]
+        rows += [("session", _state(self.session))] if self.session else []
+        badge = Badge(str(command.status), _COMMAND_TONES.get(command.status, "quiet"))
+        return Card(clean_line(command.text, _TITLE_LIMIT), badge, rows, notes=self.notes)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class SessionStatus(Result):
+    """The session of a project, with its open milestones and latest commands where they were asked for."""
+
+    project: Project
+    session: SessionInfo
+    milestones: tuple[Milestone, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+    @property
+    def state(self) -> SessionState:
+        """The session's state."""
+        return self.session.state
+
+    def _card(self) -> Card:
+        project, session = self.project, self.session
+        rows = [("folder", project.workspace_path)]
+        rows.append(("conversation", session.claude_session_id or project.claude_session_id or "none yet"))
+        if session.state.live:
+            rows.append(("process", f"{session.pid}, since {clock(session.started_at)}"))
+        if session.queued:
+            rows.append(("queued", str(session.queued)))
+        needed = session.attention.message if session.attention else session.message
+        rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
+        table = [_row(item) for item in (*self.milestones, *self.commands)]
+        badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
+        return Card(project.name, badge, rows, table, (session.screen or "").rstrip(), self.notes)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class EventLog(Listing[Event]):
+    """The latest events of a project, oldest first."""
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Screen(Result):
+    """The terminal as text; ``str`` of it is the text."""
+
+    text: str
+    title: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _card(self) -> Card:
+        return Card(self.title, block=self.text.rstrip() or "(nothing on the screen)", notes=self.notes)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class DoctorReport(Listing[Check]):
+    """What ``doctor`` found; ``ok`` is whether every check passed."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return all(check.ok for check in self.items)
+
+
+def _row(item: object) -> list[str | Badge]:
+    match item:
+        case Project():
+            return [item.name, Badge(str(item.status)), item.workspace_path]
+        case Milestone():
+            tone = _MILESTONE_TONES.get(item.status, "quiet")
+            return [item.element_name, Badge(str(item.status), tone), item.id]
+        case Command():
+            tone = _COMMAND_TONES.get(item.status, "quiet")
+            return [clean_line(item.text, _TITLE_LIMIT), Badge(str(item.status), tone), clock(item.created_at)]
+        case Event():
+            return [clock(item.created_at), item.type, clean_line(describe(item), 2 * _TITLE_LIMIT)]
+        case Check():
+            remedy = f"-> {item.remedy}" if item.remedy and not item.ok else ""
+            return [
+                Badge("ok" if item.ok else "MISSING", "good" if item.ok else "bad"),
+                item.name,
+                f"{item.detail} {remedy}",
+            ]
+    return [str(item)]
+
+
+def _command_rows(command: Command) -> list[tuple[str, str]]:
+    outcome = f", {command.outcome}" if command.outcome else ""
+    rows = [("command", clean_line(command.text, _TITLE_LIMIT)), ("status", f"{command.status}{outcome}")]
+    rows += [("error", command.error)] if command.error else []
+    if command.last_message:
+        cut = command.last_message[:_MESSAGE_LIMIT]
+        rows.append(("Claude said", cut + ("…" if len(cut) < len(command.last_message) else "")))
+    return rows
+
+
+def _state(session: SessionInfo) -> str:
+    return f"{session.state}: {session.message}" if session.message else str(session.state)
+
+
+def current_session(client: Client, project: Project, **more: Any) -> SessionStatus:
+    """Return the status of a project's session now, without lists."""
+    return SessionStatus(
+        project=project,
+        session=client.session(project),
+        _again=lambda: current_session(client, client.get_project(project)),
+        **more,
+    )

@@ -1,0 +1,138 @@
+"""The table of the subcommands: what may be written, and the help that follows from it."""
+
+from __future__ import annotations
+
+from .grammar import Line, Mistake, Option, Subcommand, cut_word, nearest, read_line
+
+_PROJECT = Option(
+    ("-p", "--project"), "the project; else the last one used, WXCODE_PROJECT, the working directory's", "NAME", "value"
+)
+_OUTPUT = Option(("-o", "--output"), "keep the result in this variable, on failure too", "VAR", "value")
+_WAIT = Option(("--wait",), "block until it is done, and print the progress; interrupting ends the waiting only")
+_TIMEOUT = Option(("--timeout",), "limit of the waiting: 90 (seconds), 30m, 2h", "T", "seconds")
+_CONTEXT = Option(("--context",), "the text, from a variable or a file, instead of a cell's body", "VAR|@FILE", "value")
+_COMMON = (_PROJECT, _OUTPUT)
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    item.name: item
+    for item in (
+        Subcommand(
+            "project",
+            "select a project, creating it where it is new; the options are kept with it",
+            "name",
+            "NAME",
+            options=(
+                Option(("--workspace",), "its folder; without it the server makes one", "DIR", "value"),
+                Option(("--permission-mode",), "Claude Code's permission mode", "M", "value"),
+                Option(("--model",), "Claude Code's model", "M", "value"),
+                Option(("--claude-arg",), "one more argument for Claude Code; may be repeated", "A", "many"),
+                Option(("--trust",), "tell Claude Code to trust the folder"),
+                _OUTPUT,
+            ),
+        ),
+        Subcommand("projects", "the projects", options=(_OUTPUT,)),
+        Subcommand("list", "the milestones of the project", options=_COMMON),
+        Subcommand(
+            "new",
+            "a milestone whose MILESTONE-CONTEXT.md is the cell's body; the same name and text give what exists",
+            "name",
+            "NAME",
+            cell=True,
+            options=(
+                Option(("--element",), "id of the element that it converts", "ID", "value"),
+                Option(("--start",), "start it"),
+                _WAIT,
+                _TIMEOUT,
+                Option(("--again",), "make another one of this name: other text, or after the first has ended"),
+                _CONTEXT,
+                *_COMMON,
+            ),
+        ),
+        Subcommand(
+            "start",
+            "start a milestone (name or id): session started or resumed, command queued; on one that runs, re-attach",
+            "name",
+            "MILESTONE",
+            options=(_WAIT, _TIMEOUT, *_COMMON),
+        ),
+        Subcommand(
+            "resume",
+            "the return visit: attach to the live session, or resume the conversation",
+            options=(Option(("--fresh",), "begin a new conversation; the old id is kept in the lineage"), *_COMMON),
+        ),
+        Subcommand(
+            "send",
+            "give Claude the text, or the cell's body, as one command",
+            "text",
+            "TEXT",
+            cell=True,
+            options=(_WAIT, _TIMEOUT, _CONTEXT, *_COMMON),
+        ),
+        Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_COMMON)),
+        Subcommand("status", "the session, the commands, the milestones", options=_COMMON),
+        Subcommand(
+            "log",
+            "the latest events",
+            options=(Option(("--limit",), "how many; 50 by default", "N", "count"), *_COMMON),
+        ),
+        Subcommand("screen", "what the terminal shows now, as text", options=_COMMON),
+        Subcommand("terminal", "the terminal, as text", options=_COMMON),
+        Subcommand("interrupt", "interrupt what Claude does, as Esc does; the session lives on", options=_COMMON),
+        Subcommand("stop", "end the session; the conversation can be resumed", options=_COMMON),
+        Subcommand("complete", "mark a milestone completed: our record only", "name?", "MILESTONE", options=_COMMON),
+        Subcommand("fail", "mark a milestone failed", "name?", "MILESTONE", options=_COMMON),
+        Subcommand("trust", "tell Claude Code to trust the project's folder", options=_COMMON),
+        Subcommand("doctor", "check everything that is needed, and say how to mend it", options=_COMMON),
+    )
+}
+
+
+def read(text: str, *, is_cell: bool) -> Line | None:
+    """Read a whole line; None means that help was asked for. Raises ``Mistake``.
+
+    ``-p NAME`` and ``-o VAR`` may stand before the subcommand, too.
+    """
+    leading, rest = "", text.strip()
+    while rest.startswith("-"):
+        word, rest, _ = cut_word(rest)
+        if word in ("--help", "-h"):
+            return None
+        if word.partition("=")[0] not in (*_PROJECT.names, *_OUTPUT.names):
+            raise Mistake(f"A subcommand is expected before {word}.", "%wxmilestone SUBCOMMAND ...")
+        value = ""
+        if "=" not in word:
+            before = rest
+            _, rest, _ = cut_word(rest)
+            value = before[: len(before) - len(rest)]
+        leading += f"{word} {value} "
+    if not rest:
+        return None
+    name, rest, _ = cut_word(rest)
+    wants_help = name.endswith("?")
+    subcommand = SUBCOMMANDS.get(name.rstrip("?"))
+    if subcommand is None:
+        raise Mistake(
+            f"There is no subcommand {name!r}{nearest(name, SUBCOMMANDS)}.", "%wxmilestone (alone) lists them"
+        )
+    if wants_help:
+        return Line(subcommand, wants_help=True)
+    if is_cell and not subcommand.cell:
+        raise Mistake(f"{subcommand.name} takes no cell body: write it with one %.", subcommand.usage)
+    return read_line(subcommand, f"{leading}{rest}")
+
+
+def overview() -> str:
+    """Return the usage of all subcommands."""
+    lines = ["%wxmilestone SUBCOMMAND [options] [text]      (%wx for short; --help after a subcommand tells more)", ""]
+    lines += [f"  {item.name:<10} {item.summary}" for item in SUBCOMMANDS.values()]
+    lines += ["", "Options come first, then the text as it is; {{name}} in it is a variable of the notebook."]
+    return "\n".join(lines)
+
+
+def explain(subcommand: Subcommand) -> str:
+    """Return the help of one subcommand."""
+    width = max(len(", ".join(option.names) + " " + option.metavar) for option in subcommand.options)
+    lines = [subcommand.usage, "", f"  {subcommand.summary}", ""]
+    for option in subcommand.options:
+        lines.append(f"  {', '.join(option.names) + ' ' + option.metavar:<{width}}  {option.help}")
+    return "\n".join(lines)

@@ -1,0 +1,231 @@
+"""The subcommands that give Claude work, and mark how it ended."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..client import Project
+from ..errors import MilestoneFailed, NotFound
+from ..models import Command, CommandStatus, Milestone, MilestoneStatus
+from .commands import notice_trouble, read_context
+from .context import Context
+from .grammar import Line, Mistake, nearest, replace_variables
+from .results import CommandResult, Listing, MilestoneResult, Result
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+_ENDED = (MilestoneStatus.COMPLETED, MilestoneStatus.FAILED)
+_TURN_IS_NOT_MILESTONE = (
+    "Claude's turn has ended; the milestone goes on until `%wxmilestone complete` (or `fail`) says otherwise."
+)
+
+
+def list_milestones(context: Context, line: Line) -> Result:
+    """List the milestones of a project."""
+    client, project = context.client, context.project(line["project"])
+
+    def look() -> Listing[Milestone]:
+        return Listing(items=client.milestones(project), title=f"{project.name}: milestones", _again=look)
+
+    return look()
+
+
+def new(context: Context, line: Line, body: str | None, variables: dict[str, Any]) -> Result:
+    """Make a milestone; the same name and text give the one that exists."""
+    usage, name = line.subcommand.usage, line.taken
+    if not name:
+        raise Mistake("new needs a name.", usage)
+    if line["wait"] and not line["start"]:
+        raise Mistake("--wait waits for a start: add --start.", usage)
+    text = _text(line, body, variables)
+    if text is None:
+        raise Mistake("The milestone's text stands in the cell's body, or behind --context.", usage)
+    client, project = context.client, context.project(line["project"])
+    milestone = _existing(context, project, name, text, again=bool(line["again"]), usage=usage)
+    is_new = milestone is None
+    if milestone is None:
+        milestone = client.new_milestone(project, name, text, element_id=line["element"])
+    if line["start"]:
+        return _start(context, line, project, milestone)
+    notes = ("" if is_new else "It exists already, with this text.", _next_step(milestone))
+    return _milestone_result(context, milestone, notes=tuple(filter(None, notes)))
+
+
+def start(context: Context, line: Line) -> Result:
+    """Start a milestone, or attach to one that runs."""
+    project = context.project(line["project"])
+    return _start(context, line, project, _find(context, project, line))
+
+
+def send(context: Context, line: Line, body: str | None, variables: dict[str, Any]) -> Result:
+    """Give Claude one command."""
+    usage = line.subcommand.usage
+    if line.taken and ((body and body.strip()) or line["context"]):
+        raise Mistake("The text stands on the line, in the cell or behind --context: once.", usage)
+    text = line.taken or _text(line, body, variables)
+    if text is None or not text.strip():
+        raise Mistake("send needs a text.", usage)
+    client, project = context.client, context.project(line["project"])
+    command = client.send(project, text)
+    _remember(context, command)
+    if not line["wait"]:
+        context.partial = lambda: CommandResult(command=client.command(command))
+        notice_trouble(context, project)
+        return _command_result(context, project, command)
+    context.partial = lambda: _command_result(context, project, command)
+    return _command_result(context, project, _wait_for(context, line, command))
+
+
+def complete(context: Context, line: Line) -> Result:
+    """Mark a milestone completed."""
+    return _mark(context, line, MilestoneStatus.COMPLETED)
+
+
+def fail(context: Context, line: Line) -> Result:
+    """Mark a milestone failed."""
+    return _mark(context, line, MilestoneStatus.FAILED)
+
+
+def _start(context: Context, line: Line, project: Project, milestone: Milestone) -> Result:
+    client = context.client
+    context.partial = lambda: _milestone_result(context, client.milestone(milestone))
+    if milestone.status in _ENDED:
+        if milestone.status is MilestoneStatus.FAILED and line["wait"]:
+            raise _failed(milestone)
+        return _milestone_result(context, milestone, notes=("It has ended: nothing was started.",))
+    command = client.ensure_started(milestone)
+    if command is None or command.status.final:  # in progress, and nothing of it runs or waits
+        return _milestone_result(context, client.milestone(milestone), notes=(_TURN_IS_NOT_MILESTONE,))
+    if not client.session(project).state.live:  # the command waits for a session: a return visit
+        client.start_session(project)
+    _remember(context, command)
+    if not line["wait"]:
+        notice_trouble(context, project)
+        return _milestone_result(context, client.milestone(milestone))
+    _wait_for(context, line, command)
+    milestone = client.milestone(milestone)
+    if milestone.status is MilestoneStatus.FAILED:
+        raise _failed(milestone)
+    notes = () if milestone.status is MilestoneStatus.COMPLETED else (_TURN_IS_NOT_MILESTONE,)
+    return _milestone_result(context, milestone, notes=notes)
+
+
+def _wait_for(context: Context, line: Line, command: Command) -> Command:
+    printer = context.printer()
+    try:
+        ended = context.client.wait_for(command, timeout_s=line["timeout"], attended=context.attended, observer=printer)
+    finally:
+        printer.flush()
+    context.sent.get(command.output_project_id, set()).discard(command.id)
+    return ended
+
+
+def _remember(context: Context, command: Command) -> None:
+    """Keep the id, so that a later ``wait`` raises the failure even of a command that failed before it."""
+    if command.status is not CommandStatus.COMPLETED:
+        context.sent.setdefault(command.output_project_id, set()).add(command.id)
+
+
+def _existing(context: Context, project: Project, name: str, text: str, *, again: bool, usage: str) -> Milestone | None:
+    """Return the newest milestone of this name and text, None where one is to be made, or raise ``Mistake``."""
+    named = [item for item in context.client.milestones(project) if item.element_name == name]
+    same = [item for item in named if _without_end(item.context or "") == _without_end(text)]
+    if same and not (again and same[-1].status in _ENDED):
+        return same[-1]
+    if named and not again:
+        raise Mistake(
+            f"The milestone {name!r} exists with another text ({named[-1].status}, {named[-1].id}): another name, or "
+            "--again for one more of this name.",
+            usage,
+        )
+    return None
+
+
+def _find(context: Context, project: Project, line: Line) -> Milestone:
+    """Find a milestone by id, or by name: of several the one in progress, else the newest that has not ended."""
+    wanted = (line.taken or "").strip()
+    if not wanted:
+        raise Mistake(f"{line.subcommand.name} needs a milestone: its name or its id.", line.subcommand.usage)
+    milestones = context.client.milestones(project)
+    found = [item for item in milestones if wanted in (item.element_name, item.id)]
+    if not found and _OBJECT_ID.fullmatch(wanted):
+        elsewhere = _elsewhere(context, wanted)
+        if elsewhere is not None:
+            raise Mistake(f"The milestone {wanted} is not of the project {project.name!r}.", line.subcommand.usage)
+    if not found:
+        names = [item.element_name for item in milestones]
+        raise Mistake(
+            f"The project {project.name!r} has no milestone {wanted!r}{nearest(wanted, names)}.", line.subcommand.usage
+        )
+    order = (MilestoneStatus.FAILED, MilestoneStatus.COMPLETED, MilestoneStatus.PENDING, MilestoneStatus.IN_PROGRESS)
+    return max(found, key=lambda item: (order.index(item.status), item.created_at))
+
+
+def _elsewhere(context: Context, milestone_id: str) -> Milestone | None:
+    try:
+        return context.client.milestone(milestone_id)
+    except NotFound:
+        return None
+
+
+def _mark(context: Context, line: Line, status: MilestoneStatus) -> Result:
+    client, project = context.client, context.project(line["project"])
+    if line.taken:
+        milestone = _find(context, project, line)
+    else:
+        running = client.milestones(project, status=MilestoneStatus.IN_PROGRESS)
+        if len(running) != 1:
+            names = ", ".join(item.element_name for item in running) or "none"
+            raise Mistake(f"Which milestone? In progress: {names}.", line.subcommand.usage)
+        milestone = running[0]
+    marked = client.complete(milestone) if status is MilestoneStatus.COMPLETED else client.fail(milestone)
+    return _milestone_result(context, marked)
+
+
+def _milestone_result(context: Context, milestone: Milestone, notes: tuple[str, ...] = ()) -> MilestoneResult:
+    client = context.client
+    started = milestone.status is not MilestoneStatus.PENDING
+    # A pending one may have its command queued already: in progress is what was accepted.
+    command = client.milestone_command(milestone)
+    session = client.session(milestone.output_project_id) if started or command else None
+    return MilestoneResult(
+        milestone=milestone,
+        command=command,
+        session=session,
+        notes=notes,
+        _again=lambda: _milestone_result(context, client.milestone(milestone)),
+    )
+
+
+def _command_result(context: Context, project: Project, command: Command) -> CommandResult:
+    client = context.client
+    return CommandResult(
+        command=client.command(command),
+        session=client.session(project),
+        _again=lambda: _command_result(context, project, command),
+    )
+
+
+def _next_step(milestone: Milestone) -> str:
+    if milestone.status is not MilestoneStatus.PENDING:
+        return ""
+    return f'Start it: %wxmilestone start "{milestone.element_name}" --wait'
+
+
+def _failed(milestone: Milestone) -> MilestoneFailed:
+    return MilestoneFailed(
+        f"The milestone {milestone.element_name!r} is marked failed; `%%wxmilestone new` with --again makes another.",
+        milestone_id=milestone.id,
+    )
+
+
+def _text(line: Line, body: str | None, variables: dict[str, Any]) -> str | None:
+    """Return the text of a cell or of ``--context``, its variables replaced in the cell only: a file is taken as is."""
+    text = read_context(line, body, variables)
+    if text is None or not text.strip():
+        return None
+    return replace_variables(text, variables) if line["context"] is None else text
+
+
+def _without_end(text: str) -> str:
+    return text.rstrip()
