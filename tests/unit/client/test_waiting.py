@@ -1,0 +1,206 @@
+"""The clock and the sleeping are the test's: each sleep moves the clock, each look at the events moves the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.support.fake_api import FakeApi
+from wxcode_jupyter import Client
+from wxcode_jupyter.client import Progress, Project, transport
+from wxcode_jupyter.client.transport import Endpoint
+from wxcode_jupyter.client.waiting import OUTAGE_S, STEP_S, Watch
+from wxcode_jupyter.errors import (
+    AnswerNeeded,
+    AttentionNeeded,
+    CommandFailed,
+    CommandTimeout,
+    ConversationUnknown,
+    ServerUnreachable,
+    SessionExited,
+    SessionNotRunning,
+    TrustRequired,
+)
+from wxcode_jupyter.models import SessionState
+
+
+class World:
+    def __init__(self) -> None:
+        self.api = FakeApi()
+        self.client = Client(Endpoint("http://h:1/"), transport=self.api.transport())
+        self.project: Project = self.client.create_project("demo")
+        self.client.start_session(self.project)
+        self.time = 0.0
+        self.naps: list[float] = []
+        self.told: list[Progress] = []
+
+    def watch(self, *, timeout_s: float | None = None, attended: bool = False) -> Watch:
+        return Watch(
+            self.client,
+            self.project.id,
+            timeout_s=timeout_s,
+            attended=attended,
+            observer=self.told.append,
+            clock=lambda: self.time,
+            sleep=self.nap,
+        )
+
+    def nap(self, duration_s: float) -> None:
+        self.naps.append(duration_s)
+        self.time += duration_s
+
+    def session(self, state: str, **fields: object) -> Callable[[], None]:
+        return lambda: self.api.set_session(self.project.id, state, **fields)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(transport, "_PAUSE_S", 0)
+    return World()
+
+
+def test_a_command_is_followed_to_its_end(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(
+        world.api.accept(),
+        lambda: world.api.emit(world.project.id, "tool_started", tool_name="Bash", summary="pytest -q"),
+        lambda: None,
+        lambda: world.api.emit(world.project.id, "assistant_message", text="All 3 tests pass."),
+        world.api.end(last_message="Done."),
+    )
+    ended = world.watch().until_final(command)
+    assert ended.last_message == "Done."
+    kinds = [progress.kind for progress in world.told]
+    assert kinds == [
+        "command_queued",
+        "command_accepted",
+        "session_state",
+        "tool_started",
+        "assistant_message",
+        "command_completed",
+        "session_state",
+    ]
+    assert "Bash: pytest -q" in [progress.text for progress in world.told]
+    assert max(world.naps) <= STEP_S
+
+
+@pytest.mark.parametrize(("status", "hint"), [("failed", "the hook refused it"), ("interrupted", "interrupted")])
+def test_a_command_that_does_not_succeed_is_raised(world: World, status: str, hint: str) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), world.api.end(status, error="the hook refused it"))
+    with pytest.raises(CommandFailed, match=hint) as caught:
+        world.watch().until_final(command)
+    assert caught.value.command_id == command.id
+
+
+def test_the_limit_is_kept_and_says_that_claude_works_on(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    with pytest.raises(CommandTimeout, match="Claude works on"):
+        world.watch(timeout_s=7).until_final(command)
+    assert world.time == pytest.approx(7)
+
+
+def test_an_untrusted_folder_is_raised_at_once_where_nobody_is(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.show_trust_screen(world.project.id)
+    with pytest.raises(TrustRequired, match="%wxmilestone trust") as caught:
+        world.watch().until_final(command)
+    assert caught.value.workspace_path == world.project.workspace_path
+    assert world.naps == []
+
+
+def test_somebody_is_told_once_and_waited_for(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.show_trust_screen(world.project.id)
+    world.api.happen(*[lambda: None] * 30, world.session("idle"), world.api.accept(), world.api.end())
+    world.watch(attended=True).until_final(command)
+    assert [progress.kind for progress in world.told].count("needed") == 1
+
+
+def test_other_screens_are_raised_with_their_text(world: World) -> None:
+    shown = {"kind": "menu", "message": "A menu is open.", "screen": "1. one\n2. two"}
+    command = world.client.send(world.project, "hello")
+    world.api.set_session(world.project.id, "attention", attention=shown)
+    with pytest.raises(AttentionNeeded, match=r"2\. two"):
+        world.watch().until_final(command)
+
+
+def test_a_question_is_raised_with_what_is_asked(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.emit(world.project.id, "question", question="Which database?", options=["a", "b"])
+    world.api.set_session(world.project.id, "waiting", screen="Which database?")
+    world.api.happen(world.api.accept(), world.session("waiting", screen="Which database?"))
+    with pytest.raises(AnswerNeeded, match=r"Which database\?") as caught:
+        world.watch().until_final(command)
+    assert isinstance(caught.value.questions, list)
+
+
+def test_the_end_of_the_cli_ends_the_wait(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.session("exited", exit_code=1, message="It was killed.", screen="last words"))
+    with pytest.raises(SessionExited, match=r"exit code 1\). It was killed.\n    last words") as caught:
+        world.watch().until_final(command)
+    assert caught.value.exit_code == 1
+
+
+def test_a_command_that_ended_with_the_cli_has_succeeded(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), world.api.end(), world.session("exited", exit_code=0))
+    assert world.watch().until_final(command).status.final
+
+
+def test_an_unknown_conversation_has_its_own_error(world: World) -> None:
+    shown = {"kind": "conversation_unknown", "message": "The CLI does not know it: --fresh.", "screen": ""}
+    world.api.set_session(world.project.id, "exited", attention=shown)
+    with pytest.raises(ConversationUnknown, match="--fresh"):
+        world.watch().until_started()
+
+
+def test_idle_means_nothing_is_queued_either(world: World) -> None:
+    world.client.send(world.project, "one")
+    world.api.happen(lambda: None, world.api.accept(), world.api.end())
+    assert world.watch().until_idle().state is SessionState.IDLE
+    assert world.api.steps == type(world.api.steps)()
+
+
+def test_what_failed_before_the_wait_is_raised_by_it(world: World) -> None:
+    command = world.client.send(world.project, "one")
+    world.api.end("failed", error="blocked")()
+    with pytest.raises(CommandFailed, match="blocked"):
+        world.watch().until_idle([command.id])
+
+
+def test_a_wait_for_nothing_is_an_error(world: World) -> None:
+    world.client.stop(world.project)
+    with pytest.raises(SessionNotRunning, match="resume"):
+        world.watch().until_idle()
+
+
+def test_an_attended_wait_ends_where_claude_asks(world: World) -> None:
+    world.client.send(world.project, "one")
+    world.api.happen(world.api.accept(), world.session("waiting"))
+    assert world.watch(attended=True).until_idle().state is SessionState.WAITING
+
+
+def test_a_start_is_waited_for_no_longer_than_the_limit(world: World) -> None:
+    world.api.set_session(world.project.id, "starting")
+    assert world.watch(timeout_s=3).until_started().state is SessionState.STARTING
+    assert world.time == pytest.approx(3)
+
+
+def test_a_server_that_restarts_is_waited_for(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), world.api.end())
+    world.api.failures.extend([httpx.ConnectError("refused")] * 6)
+    world.watch().until_final(command)
+    assert [progress.kind for progress in world.told].count("server") == 2
+
+
+def test_a_server_that_stays_away_is_an_error(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.failures.extend([httpx.ConnectError("refused")] * 3000)
+    with pytest.raises(ServerUnreachable):
+        world.watch().until_final(command)
+    assert world.time == pytest.approx(OUTAGE_S, abs=1)
