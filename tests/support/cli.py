@@ -23,8 +23,8 @@ TOOLS = Path(__file__).parents[2] / ".tools"
 each_cli = pytest.mark.parametrize("cli_version", CLI_VERSIONS)
 each_gsd = pytest.mark.parametrize("gsd_version", GSD_VERSIONS)
 
-# Each version's installer, the scope in which its layout is the one of the facts, a file that shows that it has done its
-# work, and the spelling that follows.
+# Each version's installer, the scope in which its layout is the one of the facts, a file that shows that it has done
+# its work, and the spelling that follows.
 _GSD: dict[str, tuple[str, str, str, str]] = {
     "1.20.5": ("get-shit-done-cc", "local", "commands/gsd/new-milestone.md", "/gsd:new-milestone"),
     "1.42.3": ("get-shit-done-cc", "global", "skills/gsd-new-milestone/SKILL.md", "/gsd-new-milestone"),

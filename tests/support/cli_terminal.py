@@ -62,7 +62,7 @@ class HookSpool:
 
 
 class CliTerminal:
-    """A program in a PTY whose output feeds an emulated screen. Use it as a context manager: leaving it kills the child.
+    """A program in a PTY whose output feeds an emulated screen; as a context manager it kills the child at the end.
 
     Args:
         argv: Program and arguments.

@@ -126,14 +126,17 @@ class ScriptedModel:
             return self._gates.setdefault(name, threading.Event())
 
     def wait_for(self, predicate: Callable[[], object], timeout_s: float = 30.0) -> None:
-        """Block until ``predicate()``, looked at after every request, is true.
+        """Block until ``predicate()`` is true; it is looked at after each request and every 50 ms.
 
         Raises:
             TimeoutError: It was not after ``timeout_s`` seconds; the message lists the prompts received.
         """
+        deadline = time.monotonic() + timeout_s
         with self._changed:
-            if not self._changed.wait_for(lambda: bool(predicate()), timeout_s):
-                raise TimeoutError(f"not within {timeout_s:g} s; prompts received: {self._prompts!r:.2000}")
+            while not predicate():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not within {timeout_s:g} s; prompts received: {self._prompts!r:.2000}")
+                self._changed.wait(0.05)
 
     def _serve(self, exchange: Exchange) -> None:
         path = exchange.path.partition("?")[0]
