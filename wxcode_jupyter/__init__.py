@@ -31,6 +31,12 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     unload(ipython)
 
 
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from .server.extension import WxcodeApp
+
+    return [{"module": "wxcode_jupyter", "app": WxcodeApp}]
+
+
 def __getattr__(name: str) -> Any:
     if name == "Client":
         from .client import Client

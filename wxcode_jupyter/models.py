@@ -89,6 +89,7 @@ class LineageCause(StrEnum):
     FRESH = "fresh"  # the user asked for a new conversation
     CLEAR = "clear"  # /clear in the CLI
     RESTART = "restart"  # the CLI restarted itself with another id
+    RESUMED = "resumed"  # the user went back to an older one with /resume in the CLI
     UNBORN = "unborn"  # replaced an id in which nothing was ever asked
     ADOPTED = "adopted"  # found in a document that wxcode wrote
 
@@ -189,6 +190,43 @@ class ClaudeSession:
     transcript_path: str | None = None
     seq: int = 0
     created_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Why a person is needed.
+
+    ``kind`` is ``trust``, ``bypass``, ``login``, ``menu``, ``delivery``, ``hooks_disabled``, ``not_ready`` or
+    ``conversation_unknown``; ``message`` says what to do, ``screen`` is what the terminal shows.
+    """
+
+    kind: str
+    message: str
+    screen: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A project's session as it is at one moment.
+
+    ``queued`` counts the commands that wait; ``clients`` the attached terminals. ``exit_code`` is negative for a signal
+    (as in ``subprocess``), None while the process lives or when nobody could collect it. ``message`` explains
+    ``attention`` and ``exited``; ``screen`` is the text of the terminal in those states.
+    """
+
+    project_id: str
+    state: SessionState = SessionState.STOPPED
+    claude_session_id: str | None = None
+    pid: int | None = None
+    started_at: datetime | None = None
+    exit_code: int | None = None
+    clients: int = 0
+    rows: int | None = None
+    cols: int | None = None
+    queued: int = 0
+    attention: Attention | None = None
+    message: str = ""
+    screen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

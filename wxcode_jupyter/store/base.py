@@ -66,9 +66,7 @@ class Store(ABC):
         """Return one project."""
 
     @abstractmethod
-    async def find_project(
-        self, *, name: str | None = None, workspace_path: str | None = None
-    ) -> OutputProject | None:
+    async def find_project(self, *, name: str | None = None, workspace_path: str | None = None) -> OutputProject | None:
         """Return the project with this name or folder (exactly one of the two is given), or None."""
 
     @abstractmethod
@@ -105,7 +103,8 @@ class Store(ABC):
     async def append_lineage(self, entry: ClaudeSession) -> ClaudeSession:
         """Append an id to the lineage and return the entry with its ``seq``.
 
-        Idempotent: an id that the lineage already has keeps its entry, which is returned unchanged.
+        Idempotent: when the newest entry has this id already, it is returned unchanged. An older id may come again
+        (the user went back to it): it gets a new entry, born when the older one was.
         """
 
     @abstractmethod

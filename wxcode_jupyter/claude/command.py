@@ -1,0 +1,98 @@
+"""The command line of an interactive `claude`, and which arguments of the user's may stand in it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import InvalidBody
+
+#: ``default`` asks before anything risky; 2.1.330 lists it as ``manual`` and takes both names.
+PERMISSION_MODES = ("default", "acceptEdits", "plan", "bypassPermissions", "dontAsk", "auto", "manual")
+
+#: Arguments that would take settings (and our hooks), the session, or the terminal itself out of our hands.
+_REFUSED = frozenset(
+    "--settings --setting-sources --bare --safe-mode "  # hooks come by --settings
+    "--session-id --resume -r --continue -c --fork-session --from-pr --no-session-persistence "
+    "--print -p --output-format --input-format --include-partial-messages --include-hook-events "
+    "--replay-user-messages --json-schema --permission-prompts --permission-prompt-tool "
+    "--permission-mode --dangerously-skip-permissions --allow-dangerously-skip-permissions "
+    "--bg --background --cloud --desktop --environment --remote --teleport --tmux --worktree -w "
+    "--disable-slash-commands --help -h --version -v --".split()
+)
+_INSTEAD = {
+    "--permission-mode": "choose it with the option permission_mode",
+    "--dangerously-skip-permissions": "choose it with the option permission_mode, as bypassPermissions",
+    "--resume": "the project's own conversation is resumed by itself",
+    "--session-id": "the project's conversation id is chosen and kept for you",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """What is executed: ``argv``, and the conversation id that it starts or resumes."""
+
+    argv: tuple[str, ...]
+    claude_session_id: str
+    resumes: bool
+
+
+def check_permission_mode(mode: str) -> str:
+    """Return ``mode`` when the CLI has it; raise ``InvalidBody`` (field ``permission_mode``) otherwise."""
+    if mode not in PERMISSION_MODES:
+        raise InvalidBody(
+            f"There is no permission mode {mode!r:.40}; the modes are {', '.join(PERMISSION_MODES)}.",
+            field="permission_mode",
+        )
+    return mode
+
+
+def check_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the extra arguments when each may stand in our command line.
+
+    Raises:
+        InvalidBody: for an argument that changes settings, session or printing, for a prompt or subcommand (a first
+            word without a dash), and for control characters.
+    """
+    for position, argument in enumerate(arguments):
+        option = argument.partition("=")[0]
+        # Short options may be glued to each other and to their values (-pc, -rID).
+        glued = re.match(r"-[A-Za-z]*?([prcwhv])", argument) if re.match(r"-[A-Za-z]", argument) else None
+        if option in _REFUSED or glued:
+            name = f"-{glued.group(1)}" if glued else option
+            instead = _INSTEAD.get(option, "it would take the session out of our hands")
+            raise InvalidBody(f"The argument {name} is refused: {instead}.", field="claude_args")
+        if position == 0 and not argument.startswith("-"):
+            raise InvalidBody(
+                f"{argument!r:.40} would be read as a prompt or a subcommand; send prompts with `%wxmilestone send`.",
+                field="claude_args",
+            )
+        if any(ord(character) < 32 for character in argument):
+            raise InvalidBody("Arguments cannot contain control characters.", field="claude_args")
+    return tuple(arguments)
+
+
+def command_line(
+    claude_command: Sequence[str],
+    *,
+    resume: str | None,
+    settings_path: str,
+    permission_mode: str,
+    model: str | None = None,
+    arguments: Sequence[str] = (),
+) -> CommandLine:
+    """Build the command line of an interactive session.
+
+    With ``resume`` the CLI keeps that id (``--resume``); without, a new conversation gets an id chosen here
+    (``--session-id``), because interactive mode never prints one. The permission mode is always passed: with none,
+    2.1.330 starts in *auto mode*. The user's arguments come first, so that a variadic one cannot swallow ours.
+    """
+    session_id = resume or str(uuid.uuid4())
+    argv = [*claude_command, *check_arguments(arguments)]
+    if model:
+        argv += ["--model", model]
+    argv += ["--settings", settings_path, "--permission-mode", check_permission_mode(permission_mode)]
+    argv += ["--resume", session_id] if resume else ["--session-id", session_id]
+    return CommandLine(tuple(argv), session_id, resume is not None)

@@ -1,0 +1,148 @@
+"""Putting a text into Claude's input box and submitting it, once.
+
+The order that makes it safe: look (the box is there and empty), put the text in without Enter, look again until the
+text stands in the box, send Enter once. Whether it was *taken* is not decided here but by the hook and the
+transcript, because only they know (`claude-code-facts.md`, "Versions differ").
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ..errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
+from . import screens
+
+ENTER = b"\r"
+ESCAPE = b"\x1b"
+CLEAR_LINE = b"\x15"
+TEXT_LIMIT_BYTES = 64 * 1024
+_PASTE = (b"\x1b[200~", b"\x1b[201~")
+
+
+class Terminal(Protocol):
+    """The little that delivery needs of a terminal."""
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes to the child: whole, in order."""
+
+    async def screen(self) -> screens.ScreenLike:
+        """Return the screen with everything in it that the child has printed by now."""
+
+
+class NotFree(Exception):
+    """The box cannot take a text now: a draft stands in it, a turn runs, or no box is shown."""
+
+
+def check_text(text: str) -> str:
+    """Return the text as it can be delivered, or say why it cannot.
+
+    Line ends become ``\\n`` and the ends of the text are trimmed of white space (the CLI trims them too).
+
+    Raises:
+        InvalidRequest: empty, over 64 KiB as UTF-8, or with control characters (the CLI drops them without a word).
+        UnsupportedCommand: a text that the CLI would read as something else than a prompt.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if not text:
+        raise InvalidRequest("There is no text to send.")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("The text has a lone surrogate, which cannot be sent as UTF-8.") from error
+    if size > TEXT_LIMIT_BYTES:
+        raise InvalidRequest(f"The text has {size} bytes; at most {TEXT_LIMIT_BYTES} can be sent as one command.")
+    for character in text:
+        if (ord(character) < 32 and character not in "\n\t") or 0x7F <= ord(character) < 0xA0:
+            raise InvalidRequest(f"The text has the control character U+{ord(character):04X}, which Claude Code drops.")
+    for test, reason in _READ_OTHERWISE:
+        if test(text):
+            raise UnsupportedCommand(f"Claude Code would not take this as a prompt: {reason}")
+    return text
+
+
+_READ_OTHERWISE: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda text: text.startswith("!"), "a leading ! runs a shell command at once. Put a word before it."),
+    (lambda text: text.startswith("#"), "a leading # is taken for a note. Put a word before it."),
+    (lambda text: text.endswith("\\"), "a trailing backslash turns Enter into a new line. Put a word after it."),
+    (
+        lambda text: text.casefold() in ("exit", "quit", ":q", ":q!", ":wq", ":wq!"),
+        "it ends the session. Use `%wxmilestone stop`.",
+    ),
+    (
+        lambda text: text.split(maxsplit=1)[0] in BUILT_IN,
+        "it is one of the CLI's own commands, which are not acknowledged. Type it in the terminal.",
+    ),
+)
+
+#: Commands of the CLI's own (2.1.330): they open menus or act without any acknowledgement.
+BUILT_IN: frozenset[str] = frozenset(
+    "/add-dir /agents /bashes /bug /clear /compact /config /context /copy /cost /doctor /effort /exit /export /fast "
+    "/feedback /help /hooks /ide /install-github-app /keybindings /login /logout /mcp /memory /mobile /model /new "
+    "/output-style /permissions /plan /plugin /privacy-settings /quit /release-notes /remote-control /rename /reset "
+    "/resume /rewind /sandbox /skills /stats /status /statusline /tasks /terminal-setup /theme /todos /tui /upgrade "
+    "/usage /vim".split()
+)
+
+
+async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[None]], settle_s: float = 5.0) -> None:
+    """Put a text into the empty box and press Enter, once.
+
+    Args:
+        terminal: Where the box is.
+        text: What ``check_text`` returned.
+        changed: Returns when the screen may have changed, within a tenth of a second at the latest.
+        settle_s: How long the text may take to appear in the box, in seconds.
+
+    Raises:
+        NotFree: Nothing was typed; try again later.
+        AttentionNeeded: The text did not appear as it should, or a menu came up: Enter was not pressed.
+    """
+    if not screens.read(await terminal.screen()).free:
+        raise NotFree
+    await terminal.write(_PASTE[0] + text.encode() + _PASTE[1])
+    deadline = asyncio.get_running_loop().time() + settle_s
+    while True:
+        screen = await terminal.screen()
+        reading = screens.read(screen)
+        if reading.box is not None and reading.box and screens.holds(reading.box, text):
+            break
+        if reading.asks or asyncio.get_running_loop().time() > deadline:
+            raise AttentionNeeded(
+                "The text did not appear in Claude's input box as it should; Enter was not pressed. "
+                "Look at the terminal, and clear the box or answer what is shown.",
+                screen="\n".join(screen.lines),
+            )
+        await changed()
+    await terminal.write(ENTER)
+
+
+async def choose(
+    terminal: Terminal, label: str, *, changed: Callable[[], Awaitable[None]], settle_s: float = 5.0
+) -> None:
+    """Choose the line of a menu whose label begins with ``label``: move there, look, press Enter.
+
+    Raises:
+        AttentionNeeded: There is no such line, or the mark did not get there; Enter was not pressed.
+    """
+    deadline = asyncio.get_running_loop().time() + settle_s
+    while True:
+        screen = await terminal.screen()
+        lines = screens.choices(screen)
+        target = next((number for number, choice in enumerate(lines) if choice.label.startswith(label)), None)
+        current = next((number for number, choice in enumerate(lines) if choice.selected), None)
+        if target is None or current is None or asyncio.get_running_loop().time() > deadline:
+            raise AttentionNeeded(
+                f"The menu has no line {label!r} that could be chosen; nothing was confirmed.",
+                screen="\n".join(screen.lines),
+            )
+        if current == target:
+            await terminal.write(ENTER)
+            return
+        await terminal.write(b"\x1b[B" if current < target else b"\x1b[A")
+        before = current
+        while before == current and asyncio.get_running_loop().time() <= deadline:
+            await changed()
+            lines = screens.choices(await terminal.screen())
+            current = next((number for number, choice in enumerate(lines) if choice.selected), None)

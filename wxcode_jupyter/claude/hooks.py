@@ -1,0 +1,119 @@
+"""Claude's hooks: how they are installed, and how their events come back.
+
+Every session has a folder with a copy of ``relay.sh``; `--settings` adds hooks that run it beside the user's own. An
+event becomes a file in ``spool/`` (complete or absent), so that nothing is lost while no server runs. A reader
+removes a file only when what it says has been stored: events may come twice after a crash, never not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+#: The events seen firing in 2.1.197 and 2.1.330 (`claude-code-facts.md`, "Hooks").
+EVENTS = (
+    "SessionStart",
+    "SessionEnd",
+    "UserPromptExpansion",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PostToolUse",
+    "PermissionRequest",
+    "PreCompact",
+    "Stop",
+    "StopFailure",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HookEvent:
+    """One event as the CLI reported it.
+
+    Attributes:
+        key: Unique within the session, the same when the event is read again.
+        name: One of ``EVENTS``.
+        claude_session_id: The conversation it happened in.
+        data: The CLI's JSON, whole.
+    """
+
+    key: str
+    name: str
+    claude_session_id: str
+    data: Mapping[str, Any]
+
+    @property
+    def prompt_id(self) -> str | None:
+        """The id that the prompt's entry in the transcript carries as ``promptId``."""
+        value = self.data.get("prompt_id")
+        return value if isinstance(value, str) else None
+
+
+class HookSpool:
+    """The folder in which a session's hook events arrive.
+
+    ``install`` makes it before the CLI starts; ``load`` may be called at any time, by any process.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.poke_path = str(self.folder / "poke")
+        self.settings_path = str(self.folder / "settings.json")
+        self._spool = self.folder / "spool"
+
+    def install(self, *, tui: str) -> None:
+        """Write relay, fifo and settings. ``tui`` is ``default`` (inline, keeps scrollback) or ``fullscreen``.
+
+        Naming the renderer also keeps 2.1.330 from asking for it in a menu after ``SessionStart``.
+        """
+        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        relay = self.folder / "relay.sh"
+        shutil.copyfile(Path(__file__).with_name("relay.sh"), relay)
+        relay.chmod(0o500)
+        os.mkfifo(self.poke_path, 0o600)
+        # `|| :` because a missing program would exit 2 or 127, and 2 makes the CLI refuse every prompt.
+        command = f"/bin/sh {shlex.quote(str(relay))} 2>/dev/null || :"
+        hooks = {event: [{"hooks": [{"type": "command", "command": command}]}] for event in EVENTS}
+        with open(self.settings_path, "w", encoding="utf-8", opener=_private) as file:
+            json.dump({"hooks": hooks, "tui": tui}, file)
+
+    def load(self) -> list[HookEvent]:
+        """Return the events that are waiting, in the order in which they arrived.
+
+        A file that holds no event is reported in the log and put aside (`*.bad`), once.
+        """
+        events = []
+        for name in sorted(entry for entry in _names(self._spool) if entry.endswith(".json")):
+            path = self._spool / name
+            try:
+                data = json.loads(path.read_bytes())
+                events.append(HookEvent(name, data["hook_event_name"], data["session_id"], data))
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, TypeError):
+                log.warning("A hook event could not be read and was put aside: %s", path)
+                path.rename(path.with_suffix(".bad"))
+        return events
+
+    def remove(self, key: str) -> None:
+        """Forget an event that has been stored."""
+        (self._spool / key).unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

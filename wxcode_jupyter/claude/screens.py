@@ -1,0 +1,185 @@
+"""What the CLI's screen says, where no hook or transcript can: the input box, a menu, a first-run screen, a spinner.
+
+The glyphs were read off 2.1.197 and 2.1.330 (`tests/data/screens/`). Nothing is ever typed because of a guess: a
+screen that is not recognised is ``Kind.OTHER``, and then a person is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Protocol
+
+
+class ScreenLike(Protocol):
+    """The part of a screen that is read here: rows of text without trailing blanks, cursor as (row, column) from 0."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The rows."""
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Row and column."""
+
+
+class Kind(StrEnum):
+    """What the screen shows; each but BOX and OTHER is a question that only a person should answer."""
+
+    BOX = "box"  # the input box, ready to take text
+    TRUST = "trust"
+    BYPASS = "bypass"
+    LOGIN = "login"
+    MENU = "menu"
+    OTHER = "other"  # nothing recognised: still starting, or something new
+
+
+#: Looked for from top to bottom, the first that matches wins; the message tells the user what to do.
+_SCREENS: tuple[tuple[Kind, re.Pattern[str], str], ...] = (
+    (
+        Kind.TRUST,
+        re.compile(r"trust this folder|Do you trust the files in this folder", re.I),
+        "Claude Code asks whether this folder is trusted. Choose Yes in the terminal, or run `%wxmilestone trust`.",
+    ),
+    (
+        Kind.BYPASS,
+        re.compile(r"Bypass Permissions mode.*(?:Yes, I accept|No, exit)", re.I | re.S),
+        "Claude Code warns of bypassPermissions. Accept it in the terminal, or choose another permission_mode.",
+    ),
+    (
+        Kind.LOGIN,
+        re.compile(
+            r"Select login method|Choose the text style|Do you want to use this API key|Paste code here|"
+            r"Let's get started|Please run /login",
+            re.I,
+        ),
+        "Claude Code is not set up yet for this user (theme, login or API key). Answer it in the terminal.",
+    ),
+)
+_MENU = re.compile(r"Enter to (?:confirm|select|continue)|Esc to (?:cancel|exit)|Press Enter to continue", re.I)
+_MENU_MESSAGE = "Claude Code shows a menu. Answer it in the terminal."
+_RULE = re.compile(r"─{8,}.*─|─{8,}")
+_PROMPT = re.compile(r"^\s?[❯>!]\s?")
+_SPINNER = re.compile(r"^\s?[·✢✳✶✻✽*∗+●◐◓◑◒⠀-⣿] \S.*…")
+_PLACEHOLDER = re.compile(r'^(?:Try ")')
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one screen says.
+
+    Attributes:
+        kind: What is shown.
+        box: The text in the input box, its rows joined by newlines; empty for an empty box or its placeholder; None
+            where
+            no box is shown.
+        busy: Whether a spinner or "esc to interrupt" stands above or below the box. False proves nothing by itself: the
+            CLI draws it late, and rarely.
+        message: What to tell the user where ``kind`` is a question; else empty.
+    """
+
+    kind: Kind
+    box: str | None
+    busy: bool
+    message: str
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody must answer before anything may be typed."""
+        return self.kind not in (Kind.BOX, Kind.OTHER)
+
+    @property
+    def free(self) -> bool:
+        """Whether the box is there, empty, and no turn shows."""
+        return self.kind is Kind.BOX and not self.box and not self.busy
+
+
+def read(screen: ScreenLike) -> Reading:
+    """Read a screen."""
+    lines = [line.replace("\xa0", " ") for line in screen.lines]
+    box = _find_box(lines)
+    if box is None:
+        return _read_without_box("\n".join(lines), lines)
+    top, bottom = box
+    rows = [_PROMPT.sub("", lines[top + 1]), *(line.removeprefix("  ") for line in lines[top + 2 : bottom])]
+    text = "\n".join(rows).rstrip()
+    row, column = screen.cursor
+    if row == top + 1 and column <= 2 and _PLACEHOLDER.match(text):
+        text = ""
+    below = lines[bottom + 1 :]
+    busy = any("to interrupt" in line for line in below) or any(
+        _SPINNER.match(line) for line in lines[max(0, top - 12) : top]
+    )
+    return Reading(Kind.BOX, text, busy, "")
+
+
+def _find_box(lines: Sequence[str]) -> tuple[int, int] | None:
+    """Return the rows of the rules above and below the last input box."""
+    rules = [number for number, line in enumerate(lines) if _RULE.fullmatch(line.strip()) and line.startswith("─")]
+    for top, bottom in reversed(list(pairwise(rules))):
+        if bottom - top >= 2 and _PROMPT.match(lines[top + 1]):
+            return top, bottom
+    return None
+
+
+def _read_without_box(text: str, lines: Sequence[str]) -> Reading:
+    flat = re.sub(r"\s+", " ", text)
+    for kind, pattern, message in _SCREENS:
+        if pattern.search(flat):
+            return Reading(kind, None, False, message)
+    if _MENU.search(flat):
+        return Reading(Kind.MENU, None, False, _MENU_MESSAGE)
+    return Reading(Kind.OTHER, None, any(_SPINNER.match(line) for line in lines), "")
+
+
+def holds(box: str, text: str) -> bool:
+    """Whether the input box shows ``text``: in full, its tail (a box higher than the screen), or as a pasted block.
+
+    White space is not compared: the box wraps lines, and turns tabs into spaces.
+    """
+    shown, meant = "".join(box.split()), "".join(text.split())
+    if not shown:
+        return not meant
+    if shown == meant:
+        return True
+    if re.fullmatch(r"\[Pastedtext#\d+(?:\+\d+lines?)?\]", shown):
+        return True
+    # A long text may be cut in its middle by the CLI: "head[...Truncated text #1 +12 lines...]tail".
+    truncated = re.fullmatch(r"(.*?)\[\.\.\.Truncatedtext#\d+\+\d+lines\.\.\.\](.*)", shown, re.S)
+    if truncated:
+        return meant.startswith(truncated[1]) and meant.endswith(truncated[2])
+    return len(shown) > 200 and meant.endswith(shown)
+
+
+def unknown_command(screen: ScreenLike, command: str) -> bool:
+    """Whether the CLI says on the screen that it does not know this slash command."""
+    return any(line.replace("\xa0", " ").strip().endswith(f"Unknown command: {command}") for line in screen.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One line of a menu."""
+
+    label: str
+    selected: bool
+
+
+_CHOICE = re.compile(r"^\s*(?P<mark>❯)?\s*(?:\d+\.\s+)?(?P<label>\S.*?)\s*$")
+
+
+def choices(screen: ScreenLike) -> tuple[Choice, ...]:
+    """Return the choices of a menu, from top to bottom: the block of lines around the one that is marked with ``❯``."""
+    lines = [line.replace("\xa0", " ") for line in screen.lines]
+    marked = next((number for number, line in enumerate(lines) if re.match(r"^\s*❯ \S", line)), None)
+    if marked is None:
+        return ()
+    first = last = marked
+    while first > 0 and lines[first - 1].strip():
+        first -= 1
+    while last + 1 < len(lines) and lines[last + 1].strip():
+        last += 1
+    found = [_CHOICE.match(line) for line in lines[first : last + 1]]
+    return tuple(Choice(match["label"], match["mark"] is not None) for match in found if match)

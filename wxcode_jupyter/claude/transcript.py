@@ -1,0 +1,155 @@
+"""The CLI's transcript: the truth about what was asked.
+
+One JSON object a line in ``<config>/projects/<folder>/<session id>.jsonl``, where ``<folder>`` is the working
+directory with everything but letters and digits replaced by ``-``. Read incrementally by byte offset; only complete
+lines count. A hard link keeps a transcript from the CLI's own cleaning (``cleanupPeriodDays``) and follows it,
+because the CLI appends to the same inode over every ``--resume``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+INTERRUPTED = "[Request interrupted by user"
+#: What the CLI writes for its own commands. A slash command of the user's (`<command-name>`) is a prompt when it has
+#: an id.
+_LOCAL = ("<local-command-", "<bash-input>", "<bash-stdout>")
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a transcript that says something about a turn.
+
+    Attributes:
+        kind: ``prompt`` (the CLI took a user's prompt), ``interrupt`` (Esc after the first token), ``assistant`` (a
+            text
+            of Claude's) or ``unknown_command``.
+        text: The text as the transcript has it; a pasted prompt may be wrapped by the CLI, so compare ids, not texts.
+        prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
+    """
+
+    kind: Literal["prompt", "interrupt", "assistant", "unknown_command"]
+    text: str
+    prompt_id: str | None
+
+
+def transcript_path(environment: Mapping[str, str], cwd: str, claude_session_id: str) -> str:
+    """Return where the CLI keeps the transcript of a conversation held in ``cwd`` (an absolute, real path)."""
+    config = environment.get("CLAUDE_CONFIG_DIR") or os.path.join(environment.get("HOME", ""), ".claude")
+    folder = re.sub(r"[^A-Za-z0-9]", "-", cwd)
+    return os.path.join(config, "projects", folder, f"{claude_session_id}.jsonl")
+
+
+def keep(path: str, folder: str) -> bool:
+    """Hard-link the transcript into ``folder`` (same file system), so that the CLI's cleaning cannot take it.
+
+    Idempotent. Returns False where the file is not there yet, or no hard link can be made (other file system).
+    """
+    link = os.path.join(folder, os.path.basename(path))
+    try:
+        if os.path.exists(link) and os.path.samefile(link, path):
+            return True
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        aside = f"{link}.{os.getpid()}"
+        os.link(path, aside)
+        os.replace(aside, link)
+    except OSError:
+        return False
+    return True
+
+
+class Transcript:
+    """Follows one transcript file.
+
+    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one. ``prompt_ids``
+    are the ids of all prompts read so far.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.prompt_ids: set[str] = set()
+        self._offset = 0
+        self._rest = b""
+
+    def load(self) -> list[Entry]:
+        """Return the new entries, in order."""
+        entries = list(self._entries())
+        self.prompt_ids.update(entry.prompt_id for entry in entries if entry.kind == "prompt" and entry.prompt_id)
+        return entries
+
+    def _entries(self) -> Iterator[Entry]:
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            while chunk := os.pread(fd, _READ_BYTES, self._offset):
+                self._offset += len(chunk)
+                *lines, self._rest = (self._rest + chunk).split(b"\n")
+                for line in lines:
+                    if (entry := parse(line)) is not None:
+                        yield entry
+        finally:
+            os.close(fd)
+
+
+def load_all(path: str) -> list[Entry]:
+    """Return every entry of a transcript, an absent one being empty."""
+    return Transcript(path).load()
+
+
+def parse(line: bytes) -> Entry | None:
+    """Read one line; None for what says nothing about a turn, and for what is no JSON (a torn write after a crash)."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("isSidechain") or data.get("isMeta"):
+        return None
+    match data.get("type"):
+        case "user":
+            return _user(data)
+        case "assistant":
+            text = _text(data)
+            return Entry("assistant", text, None) if text else None
+        case "system" if str(data.get("content", "")).startswith("Unknown command: "):
+            return Entry("unknown_command", str(data["content"]), None)
+    return None
+
+
+def _user(data: Mapping[str, Any]) -> Entry | None:
+    prompt_id = data.get("promptId")
+    text = _text(data)
+    if text.startswith(INTERRUPTED):
+        return Entry("interrupt", text, prompt_id)
+    content = data.get("message", {}).get("content")
+    is_result = isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") == "tool_result" for block in content
+    )
+    if not isinstance(prompt_id, str) or is_result or text.startswith(_LOCAL):
+        return None
+    return Entry("prompt", text, prompt_id)
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    message = data.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(
+            str(block.get("text", "")) for block in content if isinstance(block, dict) and block.get("type") == "text"
+        )
+    return ""
+
+
+def folder_of_links(data_dir: str, project_id: str) -> str:
+    """Return the folder in which a project's transcripts are kept by hard link."""
+    return str(Path(data_dir) / "transcripts" / project_id)

@@ -1,0 +1,137 @@
+"""What all handlers share: who may, what is asked, and how an error is told."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from tornado import web
+
+from ..errors import InvalidBody, WxcodeError
+from ..models import check_id
+from ..service.app import Service
+from .schemas import check
+
+#: HTTP status by the error's ``code``; a subclass without a row has its parent's.
+STATUS: dict[str, int] = {
+    "error": 500,
+    "invalid_request": 400,
+    "not_found": 404,
+    "conflict": 409,
+    "not_ready": 409,
+    "store_error": 500,
+    "store_unavailable": 503,
+    "store_conflict": 409,
+    "terminal_error": 500,
+    "keeper_unavailable": 503,
+    "session_error": 409,
+    "work_failed": 409,
+}
+
+#: Close codes of the terminal WebSocket by the error's ``code``, inherited likewise.
+CLOSE_CODES: dict[str, int] = {"error": 4005, "invalid_id": 4000, "not_found": 4004, "held_elsewhere": 4409}
+
+
+def lookup(table: Mapping[str, int], error: WxcodeError) -> int:
+    """Return the row of the error's class, or of its nearest parent that has one."""
+    codes = (kind.code for kind in type(error).__mro__ if issubclass(kind, WxcodeError))
+    return next(table[code] for code in codes if code in table)
+
+
+def to_json(value: Any) -> Any:
+    """Turn our values into JSON's: dataclasses into objects, times into ISO 8601."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if hasattr(value, "__dataclass_fields__"):
+        return to_json(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return value
+
+
+class ServiceMixin(JupyterHandler):
+    """Access to the service, and the authorizer's word."""
+
+    auth_resource: ClassVar[str] = "wxcode:project"
+
+    @property
+    def service(self) -> Service:
+        """The use cases."""
+        service: Service = self.settings["wxcode_service"]
+        return service
+
+    async def may(self, action: str, resource: str | None = None) -> bool:
+        """Ask Jupyter's authorizer; nobody is nobody."""
+        if not self.current_user:
+            return False
+        answer = self.authorizer.is_authorized(self, self.current_user, action, resource or self.auth_resource)
+        return bool(await ensure_async(answer))
+
+
+class WxcodeHandler(ServiceMixin, APIHandler):
+    """A REST handler."""
+
+    def body(self, schema: str) -> dict[str, Any]:
+        """Return the request's JSON, checked; an empty body is an empty object."""
+        raw = self.request.body.strip() or b"{}"
+        try:
+            parsed = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise InvalidBody("The body is no JSON.", field="") from error
+        return check(schema, parsed)
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        """Return a whole number from the query."""
+        text = self.get_query_argument(name, str(default))
+        if not text.isascii() or not text.isdigit() or len(text) > 15 or not low <= int(text) <= high:
+            raise InvalidBody(f"{name} is a whole number from {low} to {high}.", field=name)
+        return int(text)
+
+    def page(self) -> dict[str, int]:
+        """Return ``skip`` and ``limit`` from the query."""
+        return {"skip": self.integer("skip", 0, 0, 10**12), "limit": self.integer("limit", 100, 1, 1000)}
+
+    def reply(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.finish(json.dumps(to_json(value)))
+
+    def reply_error(self, error: WxcodeError) -> None:
+        """Answer with an error, in Jupyter's shape."""
+        status = lookup(STATUS, error)
+        if status >= 500:
+            self.log.error("wxcode: %s %s: %s", self.request.method, self.request.path, error.message)
+        self.set_status(status)
+        reply = {"message": error.message, "reason": error.code, "details": to_json(error.details)}
+        self.finish(json.dumps(reply, default=str))
+
+
+Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
+
+
+def endpoint(action: str, resource: str) -> Callable[[Method], Method]:
+    """Make a method a REST endpoint: authenticated, authorised for ``action`` on ``resource``, ids checked, errors
+    told."""
+
+    def decorate(method: Method) -> Method:
+        @functools.wraps(method)
+        async def wrapped(self: WxcodeHandler, *arguments: str) -> None:
+            if not await self.may(action, resource):
+                raise web.HTTPError(403, f"Not authorized to {action} {resource}.")
+            try:
+                await method(self, *(check_id(argument) for argument in arguments))
+            except WxcodeError as error:
+                self.reply_error(error)
+
+        wrapped.wxcode_access = (action, resource)  # type: ignore[attr-defined]
+        return web.authenticated(wrapped)  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,148 @@
+"""The server extension: configuration in, routes out, sessions ended at shutdown."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.utils import url_path_join
+from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validate
+
+from ..claude.command import PERMISSION_MODES, check_arguments
+from ..claude.gsd import check_template
+from ..errors import InvalidRequest
+from ..service.app import Service
+from ..service.config import Config
+from .messages import LANGUAGES
+from .rest import ROUTES, UnknownHandler
+
+API = ("wxcode", "api", "v1")
+
+
+class WxcodeApp(ExtensionApp):
+    """Configured as ``c.WxcodeApp.<name>``; read once, when the extension is loaded."""
+
+    name = "wxcode_jupyter"
+    extension_url = "/wxcode"
+    load_other_extensions = True
+
+    store_url = Unicode(
+        "",
+        config=True,
+        help="Where projects and conversations are kept: mongodb://..., or empty for the embedded store in Jupyter's "
+        "data directory. Default: the environment's WXCODE_STORE_URL.",
+    )
+    workspace_root = Unicode(
+        "~/.wxcode/workspaces", config=True, help="Folder for the workspaces of projects created without a path."
+    )
+    claude_command = List(Unicode(), ["claude"], config=True, help="How the Claude Code CLI is started: words.")
+    claude_args = List(Unicode(), [], config=True, help="More arguments for the CLI, before those of the project.")
+    permission_mode = Enum(
+        PERMISSION_MODES,
+        "default",
+        config=True,
+        help="The CLI's permission mode where the project has none; `default` asks before anything risky.",
+    )
+    trust_own_workspaces = Bool(
+        False, config=True, help="Answer Yes to the CLI's trust screen for folders under workspace_root."
+    )
+    new_project_command = Unicode(
+        "",
+        config=True,
+        help="What is sent before the first milestone of a workspace without .planning/PROJECT.md, with {brief_path}, "
+        "{project_id}, {project_name}; e.g. '/gsd:new-project {brief_path} --auto'. Empty: an error says what to run.",
+    )
+    milestone_command = Unicode(
+        "",
+        config=True,
+        help="What starts a milestone, with {context_path}, {milestone_id}, {project_id}, {element_name}. Empty: GSD's "
+        "new-milestone in its installed spelling.",
+    )
+    allowed_workspace_roots = List(
+        Unicode(), [], config=True, help="Folders in which workspaces may lie. Empty: HOME and workspace_root."
+    )
+    max_sessions = Int(20, min=1, config=True, help="How many sessions may live at once (a number of processes).")
+    scrollback_limit_bytes = Int(
+        64 << 20, min=1 << 20, config=True, help="How much of a session's output is kept for late clients, in bytes."
+    )
+    language = Enum(LANGUAGES, "en", config=True, help="Language of the terminal's status messages.")
+    tui = Enum(("default", "fullscreen"), "default", config=True, help="The CLI's renderer: inline or fullscreen.")
+    env_allow = List(
+        Unicode(), [], config=True, help="Patterns of environment variables that the CLI gets although denied."
+    )
+    env_deny = List(Unicode(), [], config=True, help="Patterns of environment variables that the CLI does not get.")
+    ready_timeout_s = Float(60.0, min=1, config=True, help="How long the CLI may take to become ready, in seconds.")
+    headless = Bool(False, config=True, help="Set where a kernel started this server for itself.")
+
+    @validate("claude_args")
+    def _check_arguments(self, proposal: Any) -> Any:
+        try:
+            check_arguments(proposal["value"])
+        except InvalidRequest as error:
+            raise TraitError(error.message) from error
+        return proposal["value"]
+
+    @validate("milestone_command")
+    def _check_template(self, proposal: Any) -> Any:
+        if proposal["value"]:
+            try:
+                check_template(proposal["value"])
+            except InvalidRequest as error:
+                raise TraitError(error.message) from error
+        return proposal["value"]
+
+    def to_config(self) -> Config:
+        """Return the configuration as a value."""
+        return Config(
+            data_dir=str(Path(jupyter_data_dir(), "wxcode")),
+            runtime_dir=str(Path(jupyter_runtime_dir(), "wxcode")),
+            workspace_root=os.path.abspath(os.path.expanduser(self.workspace_root)),
+            store_url=self.store_url or os.environ.get("WXCODE_STORE_URL") or None,
+            claude_command=tuple(self.claude_command),
+            claude_args=tuple(self.claude_args),
+            permission_mode=self.permission_mode,
+            tui=self.tui,
+            trust_own_workspaces=self.trust_own_workspaces,
+            new_project_command=self.new_project_command,
+            milestone_command=self.milestone_command,
+            allowed_workspace_roots=tuple(os.path.expanduser(root) for root in self.allowed_workspace_roots),
+            max_sessions=self.max_sessions,
+            scrollback_limit_bytes=self.scrollback_limit_bytes,
+            language=self.language,
+            env_allow=tuple(self.env_allow),
+            env_deny=tuple(self.env_deny),
+            ready_timeout_s=self.ready_timeout_s,
+        )
+
+    def initialize_settings(self) -> None:
+        """Make the service; nothing runs yet."""
+        self.service = Service(self.to_config(), self._holder)
+        self.settings.update(wxcode_service=self.service, wxcode_headless=self.headless)
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        base = url_path_join(self.settings["base_url"], *API)
+        self.handlers.extend((base + path, handler) for path, handler in ROUTES)
+        self.handlers.append((base + r"(?:/.*)?", UnknownHandler))
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        await self.service.open()
+
+    async def stop_extension(self) -> None:
+        """End the sessions and write what is pending."""
+        await self.service.close()
+
+    def current_activity(self) -> bool:
+        """Whether Claude works: then Jupyter must not shut down for want of activity."""
+        return self.service.sessions.busy
+
+    def _holder(self) -> dict[str, Any]:
+        url = self.serverapp.connection_url if self.serverapp else None
+        return {"url": url, "pid": os.getpid(), "host": socket.gethostname()}
+
+
+main = launch_new_instance = WxcodeApp.launch_instance

@@ -1,0 +1,56 @@
+"""The use cases together: what the server extension holds."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import StoreUnavailable
+from ..store import open_store
+from ..store.base import Store
+from .commands import Commands
+from .config import Config
+from .doctor import Doctor
+from .events import EventLog
+from .milestones import Milestones
+from .projects import Projects
+from .sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """Everything below the server, wired up.
+
+    ``open`` before use, ``close`` at shutdown: it ends the sessions.
+    """
+
+    def __init__(self, config: Config, holder: Callable[[], dict[str, Any]], *, store: Store | None = None) -> None:
+        self.config = config
+        self.store = store or open_store(config.store_url, config.data_dir)
+        self.events = EventLog(self.store)
+        self.sessions = Sessions(config, self.store, self.events, holder)
+        self.projects = Projects(config, self.store, self.sessions)
+        self.commands = Commands(self.store, self.events, self.sessions)
+        self.milestones = Milestones(config, self.store, self.events, self.commands)
+        self.doctor = Doctor(config, self.store)
+
+    async def open(self) -> None:
+        """Make the folders (0700) and connect to the store.
+
+        A store that cannot be reached is no reason not to start, because Jupyter has other work: it is logged with its
+        address, and every request says so until it is back.
+        """
+        for folder in (self.config.data_dir, self.config.runtime_dir):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        try:
+            await self.store.open()
+        except StoreUnavailable as error:
+            log.error("%s", error)  # noqa: TRY400 - the message says it; a trace would bury it
+
+    async def close(self) -> None:
+        """End the sessions, make the pending writes, release everything."""
+        await self.sessions.close()
+        await self.store.close()

@@ -1,0 +1,42 @@
+"""The configuration as a value: made once, at the edge (`server/extension.py`), from traitlets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the use cases need to know; the traitlets of `WxcodeApp` have the same names and explain them.
+
+    ``data_dir`` and ``runtime_dir`` are ours alone (0700); ``environment`` is the server's own.
+    """
+
+    data_dir: str
+    runtime_dir: str
+    workspace_root: str
+    store_url: str | None = None
+    claude_command: tuple[str, ...] = ("claude",)
+    claude_args: tuple[str, ...] = ()
+    permission_mode: str = "default"
+    tui: str = "default"
+    trust_own_workspaces: bool = False
+    new_project_command: str = ""
+    milestone_command: str = ""
+    allowed_workspace_roots: tuple[str, ...] = ()
+    max_sessions: int = 20
+    idle_timeout_s: float = 0.0
+    scrollback_limit_bytes: int = 64 << 20
+    language: str = "en"
+    env_allow: tuple[str, ...] = ()
+    env_deny: tuple[str, ...] = ()
+    ready_timeout_s: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The folders under which a workspace may lie."""
+        home = self.environment.get("HOME") or os.path.expanduser("~")
+        return self.allowed_workspace_roots or (home, self.workspace_root)

@@ -1,0 +1,61 @@
+"""The structured events of a project: stored first, then handed to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from ..models import Event
+from ..store.base import Store
+from .outbox import Outbox
+
+_PAGE = 500
+
+
+class EventLog:
+    """Appends events through a project's outbox, and follows them.
+
+    Followers read from the store and are only woken from here, so that a slow one costs no memory and misses nothing.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._followers: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def emit(
+        self, outbox: Outbox, project_id: str, kind: str, data: Mapping[str, Any], *, key: str | None = None
+    ) -> None:
+        """Append an event as soon as the store takes it; ``key`` keeps a repeated one from being stored twice."""
+        kept = dict(data)
+
+        async def write() -> None:
+            await self.store_now(project_id, kind, kept, key=key)
+
+        outbox.put(write)
+
+    async def store_now(self, project_id: str, kind: str, data: Mapping[str, Any], *, key: str | None = None) -> None:
+        """Append an event and wake its followers. Raises ``StoreUnavailable``."""
+        await self._store.append_event(Event(project_id, kind, data), key=key)
+        for follower in self._followers[project_id]:
+            follower.set()
+
+    async def load(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        """Return stored events with a ``seq`` above ``after``."""
+        return await self._store.load_events(project_id, after=after, limit=limit)
+
+    async def follow(self, project_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """Yield the events after ``after``, then the new ones as they come, without end."""
+        fresh = asyncio.Event()
+        self._followers[project_id].add(fresh)
+        try:
+            while True:
+                fresh.clear()
+                while events := await self._store.load_events(project_id, after=after, limit=_PAGE):
+                    for event in events:
+                        after = event.seq
+                        yield event
+                await fresh.wait()
+        finally:
+            self._followers[project_id].discard(fresh)

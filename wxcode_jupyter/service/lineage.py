@@ -1,0 +1,83 @@
+"""Which conversation is the project's, and how it came to be.
+
+The lineage (`wx_claude_sessions`) is the truth; `output_projects.claude_session_id` is what other programs read, and
+they may overwrite it, so it is repaired from here. The first id wins by set-if-absent; a later one replaces exactly
+the one before.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import StoreConflict
+from ..models import ClaudeSession, LineageCause
+from ..store.base import Store
+
+log = logging.getLogger(__name__)
+
+
+class Lineage:
+    """The conversation ids of one project."""
+
+    def __init__(self, store: Store, project_id: str) -> None:
+        self._store = store
+        self._project_id = project_id
+
+    async def current(self) -> ClaudeSession | None:
+        """Return the project's conversation, None before its first, and repair the project's field from it.
+
+        An id that only the project's document has (wxcode wrote it) is adopted: it counts as born, because whoever
+        wrote it had a conversation.
+        """
+        project = await self._store.get_project(self._project_id)
+        lineage = await self._store.load_lineage(self._project_id)
+        if not lineage:
+            if project.claude_session_id is None:
+                return None
+            return await self._store.append_lineage(
+                ClaudeSession(self._project_id, project.claude_session_id, LineageCause.ADOPTED, born=True)
+            )
+        newest = lineage[-1]
+        if project.claude_session_id != newest.claude_session_id:
+            log.warning(
+                "Project %s: its document says %s; its lineage, which decides, says %s. Repaired.",
+                self._project_id,
+                project.claude_session_id,
+                newest.claude_session_id,
+            )
+            await self._write_field(project.claude_session_id, newest.claude_session_id)
+        return newest
+
+    async def follow(self, claude_session_id: str, cause: LineageCause) -> bool:
+        """Make this id the project's conversation; True when it was not before. May be repeated.
+
+        Raises:
+            StoreConflict: another id got there in between: whoever asked must start again from ``current``.
+        """
+        lineage = await self._store.load_lineage(self._project_id)
+        newest = lineage[-1].claude_session_id if lineage else None
+        if newest == claude_session_id:
+            await self._repair(claude_session_id)
+            return False
+        if newest is None and cause is not LineageCause.ADOPTED:
+            project = await self._store.get_project(self._project_id)
+            won = project.claude_session_id == claude_session_id or await self._store.set_first_session_id(
+                self._project_id, claude_session_id
+            )
+            if not won:
+                raise StoreConflict("Another conversation became this project's first in the meantime.")
+        entry = ClaudeSession(self._project_id, claude_session_id, cause, predecessor=newest)
+        await self._store.append_lineage(entry)
+        await self._repair(claude_session_id)
+        return True
+
+    async def _repair(self, claude_session_id: str) -> None:
+        project = await self._store.get_project(self._project_id)
+        if project.claude_session_id != claude_session_id:
+            await self._write_field(project.claude_session_id, claude_session_id)
+
+    async def _write_field(self, old: str | None, new: str) -> None:
+        if old is None:
+            await self._store.set_first_session_id(self._project_id, new)
+        else:
+            await self._store.replace_session_id(self._project_id, old, new)

@@ -1,0 +1,458 @@
+"""One live session: a task that follows one CLI and owns everything that is known of it.
+
+It wakes when a hook event arrives, when the terminal prints (only while that matters: an idle session costs nothing),
+or when it is asked; then it reads transcript, hooks and screen, in this order, draws its conclusions, and delivers
+the next command when the box is free. Writes to the store go through the outbox, so that the store's absence stops
+nothing here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from ..claude import delivery, screens
+from ..claude.hooks import HookEvent, HookSpool
+from ..claude.screens import Kind, Reading
+from ..claude.transcript import Transcript
+from ..errors import AttentionNeeded, SessionNotRunning, StoreUnavailable, TerminalClosed
+from ..models import Attention, OutputProject, SessionInfo, SessionState
+from ..terminal.screen import ScreenView
+from ..terminal.session import TerminalSession
+from .recorder import Recorder
+from .state import may_follow
+from .turns import Turns
+
+log = logging.getLogger(__name__)
+
+_HOOKS_EXPECTED_S = 10.0  # from a visible box to SessionStart; 0.1 s on an idle machine
+_IDLE_BOX_S = 0.5  # how long an idle box must stand before a turn counts as ended without a hook
+_UNCONFIRMED_S = 10.0  # how long an idle box must stand after Enter before the text counts as not taken
+_INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
+_UNKNOWN = "No conversation found with session ID"
+
+
+class LiveSession:
+    """A CLI in its terminal, followed.
+
+    Created by `sessions.py`; ``run`` is its task and returns when the process is dead and all is recorded.
+    """
+
+    def __init__(
+        self,
+        project: OutputProject,
+        terminal: TerminalSession,
+        spool: HookSpool,
+        recorder: Recorder,
+        *,
+        claude_session_id: str,
+        resumes: bool,
+        trust: bool,
+        ready_timeout_s: float,
+    ) -> None:
+        self.project = project
+        self.terminal = terminal
+        self.recorder = recorder
+        self.state = SessionState.STARTING
+        self.claude_session_id = claude_session_id
+        self.resumes = resumes
+        self.trust_requested = trust
+        self.closed = asyncio.Event()
+        self._spool = spool
+        self._turns = Turns()
+        self._transcript: Transcript | None = None
+        self._attention: Attention | None = None
+        self._message = ""
+        self._last_screen: str | None = None
+        self._ready_timeout_s = ready_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._born_at = self._loop.time()
+        self._seen: set[str] = set()
+        self._started = False  # SessionStart has fired
+        self._was_ready = False  # and the box has been seen after it
+        self._question = False
+        self._title_idle = True
+        self._reading = Reading(Kind.OTHER, None, False, "")
+        self._looked_at = (-1, 0.0)  # journal offset and time of the last look
+        self._since: dict[str, float] = {}  # condition -> since when it has held
+        self._maybe_queued = True
+        self._input_free = asyncio.Event()
+        self._input_free.set()
+        self._wake = asyncio.Event()
+        self._output = asyncio.Event()
+
+    # -- what others see and ask --------------------------------------------------------------------------------
+
+    def info(self) -> SessionInfo:
+        """Return the session as it is now (``queued`` is left to the caller)."""
+        size = self.terminal.size
+        return SessionInfo(
+            project_id=self.project.id,
+            state=self.state,
+            claude_session_id=self.claude_session_id,
+            pid=self.terminal.pid if self.state.live else None,
+            started_at=self.terminal.started_at,
+            exit_code=self.terminal.exit_code,
+            clients=self.terminal.clients,
+            rows=size.rows,
+            cols=size.cols,
+            attention=self._attention,
+            message=self._message or (self._attention.message if self._attention else ""),
+            screen=self._last_screen if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
+        )
+
+    async def screen_text(self) -> str:
+        """Return the rows of the terminal as text; after the end, the last ones."""
+        if self.terminal.closed:
+            return self._last_screen or ""
+        return text_of(await self.terminal.screen())
+
+    def enqueued(self) -> None:
+        """A command was queued: look whether it can go out."""
+        self._maybe_queued = True
+        self._wake.set()
+
+    async def write_from_client(self, data: bytes) -> None:
+        """Pass on a client's keys; during a delivery they wait, two seconds at most, so that nothing is interleaved."""
+        try:
+            async with asyncio.timeout(_INPUT_HOLD_S):
+                await self._input_free.wait()
+        except TimeoutError:
+            log.warning("Project %s: a delivery took long; a client's input is let through.", self.project.id)
+        await self.terminal.write(data)
+
+    async def interrupt(self) -> None:
+        """Press Esc. Raises ``SessionNotRunning`` when the process has ended."""
+        if self.terminal.closed:
+            raise SessionNotRunning("The session has ended; there is nothing to interrupt.")
+        await self.terminal.write(delivery.ESCAPE)
+        self._wake.set()
+
+    async def trust(self) -> None:
+        """Choose Yes on the trust screen, checked before Enter. Raises ``AttentionNeeded`` when none is shown."""
+        screen = await self.terminal.screen()
+        if screens.read(screen).kind is not Kind.TRUST:
+            raise AttentionNeeded(
+                "No trust screen is shown, so there is nothing to say Yes to.", screen="\n".join(screen.lines)
+            )
+        await delivery.choose(self.terminal, "Yes", changed=self._changed)
+        self._wake.set()
+
+    async def end(self, grace_s: float) -> None:
+        """End the process: `/exit` when the box is free, then SIGTERM, then SIGKILL, ``grace_s`` seconds each."""
+
+        async def polite() -> None:
+            try:
+                await delivery.put(self.terminal, "/exit", changed=self._changed, settle_s=1.0)
+            except (delivery.NotFree, AttentionNeeded):
+                return
+
+        free = self.state is SessionState.IDLE and not self._turns.active
+        self._input_free.clear()
+        try:
+            await self.terminal.end(polite if free else None, grace_s)
+        finally:
+            self._input_free.set()
+        await self.closed.wait()
+
+    # -- the task -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the CLI until it is dead."""
+        poke = os.open(self._spool.poke_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._loop.add_reader(poke, self._poked, poke)
+        unsubscribe = self.terminal.subscribe(self._printed)
+        self._record_state(SessionState.STARTING, before=SessionState.STOPPED)
+        try:
+            while not self.terminal.closed:
+                await self._step()
+                await self._wait()
+            await self._finish()
+        finally:
+            unsubscribe()
+            self._loop.remove_reader(poke)
+            os.close(poke)
+            self.closed.set()
+
+    def _poked(self, fd: int) -> None:
+        try:
+            os.read(fd, 4096)
+        except BlockingIOError:
+            return
+        self._wake.set()
+
+    def _printed(self) -> None:
+        self._output.set()
+        if self.terminal.closed:
+            self._wake.set()
+        elif self._watches_screen():
+            # At most one look in 50 ms (200 ms in a turn), however much is printed.
+            spacing = 0.0 if self._turns.unconfirmed else 0.2 if self.state is SessionState.BUSY else 0.05
+            delay = max(0.0, self._looked_at[1] + spacing - self._loop.time())
+            self._loop.call_later(delay, self._wake.set)
+
+    def _watches_screen(self) -> bool:
+        return self.state is not SessionState.IDLE or self._maybe_queued
+
+    async def _wait(self) -> None:
+        if self._turns.unconfirmed:
+            timeout: float | None = 0.02
+        elif self._watches_screen():
+            timeout = 0.25
+        else:
+            timeout = None
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _step(self) -> None:
+        self._read_transcript()
+        self._read_hooks()
+        self._read_transcript()
+        try:
+            await self._look()
+            await self._act_on_screen()
+        except TerminalClosed:
+            return
+        self._settle()
+        self._update_state()
+        if self.state is SessionState.IDLE and self._maybe_queued:
+            await self._deliver_next()
+
+    # -- hooks and transcript ---------------------------------------------------------------------------------------
+
+    def _read_hooks(self) -> None:
+        for event in self._spool.load():
+            if event.key in self._seen:
+                continue
+            self._seen.add(event.key)
+            self._read_transcript()
+            if event.name == "SessionStart":
+                self._on_session_start(event)
+            self._turns.on_hook(event)
+            if event.name == "PermissionRequest" or (
+                event.name == "PreToolUse" and event.data.get("tool_name") == "AskUserQuestion"
+            ):
+                self._question = True
+            elif event.name in ("PostToolUse", "Stop", "StopFailure", "UserPromptSubmit"):
+                self._question = False
+            self._settle()
+            self.recorder.hook(event)
+            self.recorder.then(lambda key=event.key: self._spool.remove(key))  # type: ignore[misc]
+
+    def _on_session_start(self, event: HookEvent) -> None:
+        self._transcript = Transcript(str(event.data.get("transcript_path", "")))
+        if self.resumes and not self._started:
+            self._transcript.load()  # what was said before is no news
+        self.claude_session_id = event.claude_session_id
+        self.recorder.conversation(event, first=not self._started)
+        self._started = True
+
+    def _read_transcript(self) -> None:
+        if self._transcript is None or not self._turns.active:
+            return
+        for entry in self._transcript.load():
+            self._turns.on_entry(entry)
+
+    def _settle(self) -> None:
+        for change in self._turns.settle():
+            self.recorder.change(change, self.claude_session_id, self._transcript.path if self._transcript else None)
+            self._maybe_queued = True
+
+    # -- the screen -------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        if not self._watches_screen():
+            return
+        head = self.terminal.head
+        if head != self._looked_at[0]:
+            screen = await self.terminal.screen()
+            self._reading = screens.read(screen)
+            self._last_screen = text_of(screen)
+            self._title_idle = not screen.title or screen.title.startswith("✳")
+            command = (self._turns.text or "").split(maxsplit=1)
+            if command and command[0].startswith("/") and screens.unknown_command(screen, command[0]):
+                self._turns.refuse(f"Unknown command: {command[0]}")
+            self._looked_at = (head, self._loop.time())
+
+    async def _act_on_screen(self) -> None:
+        reading = self._reading
+        if not self._watches_screen():
+            return
+        if self._question and reading.kind is Kind.BOX:
+            self._question = False
+        if reading.kind is Kind.MENU and self._turns.active:
+            self._question = True
+        if reading.kind is Kind.TRUST and self.trust_requested:
+            self.trust_requested = False
+            await self.trust()
+            return
+        self._attention = self._needs_attention(reading)
+        if self._started and reading.kind is Kind.BOX and not self._was_ready:
+            self._was_ready = True
+            self._born_at = self._loop.time()
+            self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
+        idle = self._turns.active and reading.kind is Kind.BOX and not reading.busy and self._title_idle
+        if idle and self._held("idle_box", idle) >= (_UNCONFIRMED_S if self._turns.awaits_hook else _IDLE_BOX_S):
+            await self._end_silent_turn(reading)
+        elif not idle:
+            self._held("idle_box", False)
+
+    async def _end_silent_turn(self, reading: Reading) -> None:
+        text = self._turns.text
+        self._read_transcript()
+        if self._turns.awaits_hook:
+            self._turns.give_up()
+        else:
+            self._turns.on_idle_box()
+        self._held("idle_box", False)
+        if text and reading.box and screens.holds(reading.box, text):
+            await self._clear_box()
+
+    async def _clear_box(self) -> None:
+        """Remove our own text that an interrupt before the first token put back into the box."""
+        for _ in range(200):
+            await self.terminal.write(delivery.CLEAR_LINE)
+            await self._changed()
+            reading = screens.read(await self.terminal.screen())
+            if not reading.box:
+                return
+            if "\n" in reading.box or reading.box.startswith("["):
+                await self.terminal.write(b"\x7f")  # Ctrl-U stops at the start of a line: join it with the one before
+
+    def _needs_attention(self, reading: Reading) -> Attention | None:
+        def attention(kind: str, message: str) -> Attention:
+            return Attention(kind, message, self._last_screen or "")
+
+        if reading.asks and not (reading.kind is Kind.MENU and self._turns.active):
+            return attention(reading.kind.value, reading.message)
+        if self._attention and self._attention.kind == "delivery" and not reading.free:
+            return self._attention
+        if self._was_ready:
+            return None
+        waited = self._loop.time() - self._born_at
+        if not self._started and self._held("box", reading.kind is Kind.BOX) > _HOOKS_EXPECTED_S:
+            return attention(
+                "hooks_disabled",
+                "Claude Code is up, but its hooks do not fire (disableAllHooks, or another --settings): commands could "
+                "not be acknowledged. Allow hooks in its settings, then stop and resume.",
+            )
+        if waited > self._ready_timeout_s:
+            return attention("not_ready", "Claude Code has not become ready. The screen may say why.")
+        return None
+
+    def _held(self, name: str, condition: bool) -> float:
+        """Return for how many seconds a condition has held without a break."""
+        if not condition:
+            self._since.pop(name, None)
+            return 0.0
+        return self._loop.time() - self._since.setdefault(name, self._loop.time())
+
+    # -- the state ----------------------------------------------------------------------------------------------------
+
+    def _update_state(self) -> None:
+        if self._attention is not None:
+            state = SessionState.ATTENTION
+        elif not self._was_ready:
+            state = SessionState.STARTING
+        elif self._turns.active:
+            state = SessionState.WAITING if self._question else SessionState.BUSY
+        else:
+            state = SessionState.IDLE
+        self._set_state(state)
+
+    def _set_state(self, state: SessionState) -> None:
+        if state is self.state:
+            return
+        before, self.state = self.state, state
+        if not may_follow(before, state):
+            log.error(
+                "Project %s: the session went from %s to %s, which the table forbids.", self.project.id, before, state
+            )
+        if state is SessionState.IDLE:
+            self._maybe_queued = True
+        self._record_state(state, before=before)
+
+    def _record_state(self, state: SessionState, *, before: SessionState) -> None:
+        self.recorder.emit("session_state", {"state": state.value, "previous": before.value})
+        if state is SessionState.ATTENTION and self._attention is not None:
+            self.recorder.emit("attention", {"kind": self._attention.kind, "message": self._attention.message})
+
+    # -- delivery -----------------------------------------------------------------------------------------------------
+
+    async def _deliver_next(self) -> None:
+        if self.recorder.pending or not self._reading.free:
+            return  # the id is not saved yet, or the box is not free: the next change wakes us
+        try:
+            command = await self.recorder.next_command()
+            if command is None:
+                self._maybe_queued = False
+                return
+            if not await self.recorder.delivering(command):
+                return
+        except StoreUnavailable:
+            return
+        self._input_free.clear()
+        try:
+            await delivery.put(self.terminal, command.text, changed=self._changed)
+        except (delivery.NotFree, TerminalClosed):
+            self.recorder.requeue(command, "")
+        except AttentionNeeded as error:
+            self.recorder.requeue(command, error.message)
+            self._attention = Attention("delivery", error.message, str(error.details.get("screen", "")))
+            self._last_screen = self._attention.screen
+        else:
+            self._turns.submit(command)
+        finally:
+            self._input_free.set()
+        self._looked_at = (-1, self._looked_at[1])
+        self._since.clear()
+        self._update_state()
+        self._wake.set()
+
+    async def _changed(self) -> None:
+        """Return when the terminal has printed something, or after a tenth of a second."""
+        self._output.clear()
+        try:
+            async with asyncio.timeout(0.1):
+                await self._output.wait()
+        except TimeoutError:
+            return
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        screen = await self.terminal.screen()
+        self._last_screen = text_of(screen)
+        self._read_transcript()
+        self._read_hooks()
+        self._read_transcript()
+        self._turns.on_exit()
+        self._settle()
+        said = [line.strip() for line in screen.lines if line.strip()]
+        code = self.terminal.exit_code
+        self._message = f"Claude Code ended (exit code {'unknown' if code is None else code})."
+        if self.resumes and any(_UNKNOWN in line for line in said):
+            self._message = (
+                f"Claude Code does not know the conversation {self.claude_session_id} (its transcript was deleted, or "
+                "the project was in another folder or HOME). The id is kept. Bring the transcript back and resume, or "
+                "begin a new conversation with `%wxmilestone resume --fresh`; the old id stays in the lineage."
+            )
+            self._attention = Attention("conversation_unknown", self._message, self._last_screen)
+        elif not self._was_ready and said:
+            self._message += " It said: " + " ".join(said[-3:])[:400]
+            self._attention = None
+        else:
+            self._attention = None
+        self._set_state(SessionState.EXITED)
+        self.recorder.emit("session_exited", {"exit_code": code, "message": self._message})
+        self.terminal.discard()
+
+
+def text_of(screen: ScreenView) -> str:
+    """Return a screen as text, without the blank rows at its end."""
+    return "\n".join(screen.lines).rstrip()

@@ -1,0 +1,164 @@
+"""Milestones: a context file and a command, in the project's one conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from ..claude import gsd
+from ..errors import AlreadyStarted, InvalidBody, NotPending, ProjectNotInitialized
+from ..models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject, check_id
+from ..store.base import Store
+from ..workspace import CONTEXT_LIMIT_BYTES, has_project, resolve_workspace, write_context
+from .commands import Commands
+from .config import Config
+from .events import EventLog
+from .projects import check_name
+
+_OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
+
+
+class Milestones:
+    """Creates, prepares, starts and closes milestones."""
+
+    def __init__(self, config: Config, store: Store, events: EventLog, commands: Commands) -> None:
+        self._config = config
+        self._store = store
+        self._events = events
+        self._commands = commands
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def create(
+        self,
+        output_project_id: str,
+        element_name: str,
+        *,
+        element_id: str | None = None,
+        context: str | None = None,
+        milestone_id: str | None = None,
+    ) -> Milestone:
+        """Create a pending milestone; its context is kept in the store until it is prepared, and after.
+
+        Raises:
+            NotFound: no such project.
+            InvalidBody: a name that is none, or a context over 1 MiB.
+        """
+        await self._store.get_project(check_id(output_project_id))
+        if context is not None and len(context.encode(errors="replace")) > CONTEXT_LIMIT_BYTES:
+            raise InvalidBody(f"A context has at most {CONTEXT_LIMIT_BYTES} bytes.", field="context")
+        milestone = Milestone(
+            check_id(milestone_id) if milestone_id else self._store.new_id(),
+            output_project_id,
+            check_name(element_name),
+            element_id=check_id(element_id) if element_id else None,
+            context=context,
+        )
+        await self._store.create_milestone(milestone)
+        return await self._store.get_milestone(milestone.id)
+
+    async def prepare(self, milestone_id: str) -> dict[str, Any]:
+        """Write the context file; return ``context_path`` (relative to the workspace), ``milestone_id``, ``bytes``."""
+        milestone = await self._store.get_milestone(milestone_id)
+        project = await self._store.get_project(milestone.output_project_id)
+        workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+        text = milestone.context if milestone.context is not None else f"# {milestone.element_name}\n"
+        path = write_context(workspace, milestone.id, text)
+        return {"context_path": path, "milestone_id": milestone.id, "bytes": len(text.encode(errors="replace"))}
+
+    async def start(self, milestone_id: str, *, command_id: str | None = None) -> Command:
+        """Prepare, see to a session, and queue the milestone's command.
+
+        The milestone is ``in_progress`` once the command is accepted. A repeated call with the same ``command_id``
+        returns the command.
+
+        Raises:
+            AlreadyStarted: it was started before; ``command_id`` and ``status`` are in the details.
+            GsdMissing, ProjectNotInitialized: nothing was queued or typed; the message says what to install or run.
+        """
+        milestone = await self._store.get_milestone(milestone_id)
+        async with self._locks[milestone.output_project_id]:
+            milestone = await self._store.get_milestone(milestone_id)
+            present = await self._started(milestone)
+            if present is not None and present.id == command_id:
+                return present
+            if present is not None or milestone.status is not MilestoneStatus.PENDING:
+                raise AlreadyStarted(
+                    f"The milestone {milestone.element_name!r} was started before (it is {milestone.status}).",
+                    command_id=present.id if present else None,
+                    status=milestone.status.value,
+                )
+            project = await self._store.get_project(milestone.output_project_id)
+            workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+            prepared = await self.prepare(milestone_id)
+            texts = self._texts(project, milestone, workspace, prepared["context_path"])
+            for text in texts[:-1]:
+                await self._commands.enqueue(project.id, text)
+            return await self._commands.enqueue(project.id, texts[-1], milestone_id=milestone.id, command_id=command_id)
+
+    async def start_once(self, milestone_id: str) -> None:
+        """Start it, unless it was started before."""
+        try:
+            await self.start(milestone_id)
+        except AlreadyStarted:
+            return
+
+    async def close(self, milestone_id: str, status: MilestoneStatus) -> Milestone:
+        """Mark a milestone ``completed`` or ``failed``: the user's word, whatever it was before."""
+        if status not in (MilestoneStatus.COMPLETED, MilestoneStatus.FAILED):
+            raise InvalidBody("A milestone can be set to completed or failed.", field="status")
+        milestone = await self._store.get_milestone(milestone_id)
+        moved = await self._store.move_milestone(milestone_id, set(MilestoneStatus), status)
+        if moved is not None and milestone.status is not status:
+            data: Mapping[str, Any] = {"milestone_id": milestone_id, "status": status.value}
+            await self._events.store_now(milestone.output_project_id, "milestone_status", data)
+        return await self._store.get_milestone(milestone_id)
+
+    async def delete(self, milestone_id: str) -> None:
+        """Delete a pending milestone that was not started. Raises ``NotPending`` otherwise."""
+        milestone = await self._store.get_milestone(milestone_id)
+        async with self._locks[milestone.output_project_id]:
+            if await self._started(milestone) is not None or not await self._store.delete_milestone(milestone_id):
+                raise NotPending("Only a pending milestone can be deleted, and this one was started.")
+
+    async def _started(self, milestone: Milestone) -> Command | None:
+        """Return the milestone's command that is under way or was accepted, if there is one."""
+        page = await self._store.list_commands(milestone.output_project_id, milestone_id=milestone.id, limit=1000)
+        for command in reversed(page.items):
+            if command.status in _OPEN or command.accepted_at is not None:
+                return command
+        return None
+
+    def _texts(self, project: OutputProject, milestone: Milestone, workspace: str, context_path: str) -> list[str]:
+        """Return what must be sent, in order; raise before anything is typed when something is missing."""
+        home = self._config.environment.get("HOME", "")
+        config_dir = self._config.environment.get("CLAUDE_CONFIG_DIR")
+        command = gsd.milestone_command(
+            self._config.milestone_command or None,
+            workspace,
+            home,
+            context_path=context_path,
+            milestone_id=milestone.id,
+            project_id=project.id,
+            element_name=milestone.element_name,
+            config_dir=config_dir,
+        )
+        if has_project(workspace) or self._config.milestone_command:
+            return [command]
+        if not self._config.new_project_command:
+            raise ProjectNotInitialized(
+                f"There is no .planning/PROJECT.md in {workspace} yet, which GSD's new-milestone needs. Run GSD's "
+                "new-project in the terminal first (or set c.WxcodeApp.new_project_command).",
+                workspace_path=workspace,
+            )
+        first = gsd.new_project_command(
+            self._config.new_project_command,
+            workspace,
+            home,
+            brief_path=context_path,
+            project_id=project.id,
+            project_name=project.name,
+            config_dir=config_dir,
+        )
+        return [first, command]

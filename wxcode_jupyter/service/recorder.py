@@ -1,0 +1,254 @@
+"""What a live session leaves in the store: conversation ids, the fate of commands and milestones, events.
+
+Everything goes through the project's outbox, in the order in which it happened; every write bears repetition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..claude import transcript
+from ..claude.hooks import HookEvent
+from ..errors import StoreConflict
+from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
+from ..store.base import Store
+from .events import EventLog
+from .lineage import Lineage
+from .outbox import Outbox
+from .turns import Accepted, Bound, Change, Ended, Requeued
+
+log = logging.getLogger(__name__)
+
+_TEXT_LIMIT = 2000  # characters of a message or a tool's input that an event carries
+
+
+class Recorder:
+    """Writes down what one live session does.
+
+    Args:
+        store: Where to.
+        events: The log of events.
+        outbox: The project's; shared with whatever else writes for it.
+        project_id: Whose session it is.
+        cause: Why the session's first conversation id is the project's, None when it resumes one.
+        links_folder: Where transcripts are kept by hard link.
+        conflict: Called when another conversation became the project's first in the meantime.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventLog,
+        outbox: Outbox,
+        project_id: str,
+        *,
+        cause: LineageCause | None,
+        links_folder: str,
+        conflict: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._outbox = outbox
+        self._project_id = project_id
+        self._cause = cause
+        self._links_folder = links_folder
+        self._conflict = conflict
+        self._lineage = Lineage(store, project_id)
+
+    @property
+    def pending(self) -> int:
+        """How many writes are not done yet; commands wait until it is 0."""
+        return self._outbox.pending
+
+    def emit(self, kind: str, data: Mapping[str, Any], *, key: str | None = None) -> None:
+        """Append an event."""
+        self._events.emit(self._outbox, self._project_id, kind, data, key=key)
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Call ``act`` once everything that was recorded before is in the store."""
+
+        async def write() -> None:
+            act()
+
+        self._outbox.put(write)
+
+    # -- conversations --------------------------------------------------------------------------------------------
+
+    def conversation(self, event: HookEvent, *, first: bool) -> None:
+        """A ``SessionStart``: its id is the project's conversation from now on."""
+        session_id = event.claude_session_id
+        source = str(event.data.get("source", "startup"))
+        cause = _cause(source, self._cause if first else None, first=first)
+
+        async def write() -> None:
+            try:
+                changed = await self._lineage.follow(session_id, cause)
+                await self._store.update_project(self._project_id, {"status": ProjectStatus.ACTIVE})
+            except StoreConflict:
+                self._conflict()
+                raise
+            if changed:
+                await self._events.store_now(
+                    self._project_id,
+                    "session_id_changed",
+                    {"claude_session_id": session_id, "cause": cause.value},
+                    key=f"id:{event.key}",
+                )
+
+        self._outbox.put(write)
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    async def next_command(self) -> Command | None:
+        """Return the command that waits longest."""
+        page = await self._store.list_commands(self._project_id, statuses={CommandStatus.QUEUED}, limit=1)
+        return page.items[0] if page.items else None
+
+    async def delivering(self, command: Command) -> bool:
+        """Take a queued command for delivery; False when somebody else did."""
+        moved = await self._store.move_command(
+            command.id, {CommandStatus.QUEUED}, {"status": CommandStatus.DELIVERING, "delivering_at": now()}
+        )
+        if moved is not None:
+            self.emit("command_delivering", {"command_id": command.id})
+        return moved is not None
+
+    def requeue(self, command: Command, reason: str) -> None:
+        """Nothing of the command went in: it waits again, at its old place."""
+        self._move(
+            command,
+            {CommandStatus.DELIVERING},
+            {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None},
+        )
+        self.emit("command_requeued", {"command_id": command.id, "reason": reason})
+
+    def change(self, change: Change, claude_session_id: str, transcript_path: str | None) -> None:
+        """Record what `turns.py` concluded."""
+        match change:
+            case Bound(command, prompt_id):
+                # Before the spool forgets it: after a crash this id decides whether the prompt was taken.
+                found = {"prompt_id": prompt_id, "claude_session_id": claude_session_id}
+                self._move(command, {CommandStatus.DELIVERING}, found)
+            case Accepted(command, prompt_id):
+                self._born(claude_session_id, transcript_path)
+                if command is not None:
+                    self._accepted(command, prompt_id, claude_session_id)
+            case Ended(command, status, last_message, error):
+                changes = {"status": status, "completed_at": now(), "last_message": last_message, "error": error}
+                if status is CommandStatus.COMPLETED:
+                    changes["outcome"] = "finished"
+                self._move(command, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, changes)
+                self.emit(
+                    f"command_{status.value}",
+                    {
+                        "command_id": command.id,
+                        "last_message": (last_message or "")[:_TEXT_LIMIT],
+                        "error": error,
+                    },
+                )
+            case Requeued(command):
+                self.requeue(command, "Claude Code ended before the text was in the conversation.")
+
+    def _born(self, claude_session_id: str, path: str | None) -> None:
+        async def write() -> None:
+            await self._store.mark_born(self._project_id, claude_session_id, path)
+            if path and not transcript.keep(path, self._links_folder):
+                log.debug("No hard link could be made to %s.", path)
+
+        self._outbox.put(write)
+
+    def _accepted(self, command: Command, prompt_id: str, claude_session_id: str) -> None:
+        changes = {
+            "status": CommandStatus.ACCEPTED,
+            "accepted_at": now(),
+            "prompt_id": prompt_id,
+            "claude_session_id": claude_session_id,
+        }
+        self._move(command, {CommandStatus.DELIVERING}, changes)
+        self.emit("command_accepted", {"command_id": command.id, "prompt_id": prompt_id})
+        if command.milestone_id is not None:
+            self._milestone_begun(command.milestone_id)
+
+    def _milestone_begun(self, milestone_id: str) -> None:
+        async def write() -> None:
+            moved = await self._store.move_milestone(
+                milestone_id, {MilestoneStatus.PENDING}, MilestoneStatus.IN_PROGRESS
+            )
+            if moved is not None:
+                await self._events.store_now(
+                    self._project_id,
+                    "milestone_status",
+                    {"milestone_id": milestone_id, "status": MilestoneStatus.IN_PROGRESS.value},
+                )
+
+        self._outbox.put(write)
+
+    def _move(self, command: Command, expected: set[CommandStatus], changes: Mapping[str, Any]) -> None:
+        async def write() -> None:
+            await self._store.move_command(command.id, expected, changes)
+
+        self._outbox.put(write)
+
+    # -- hooks ----------------------------------------------------------------------------------------------------
+
+    def hook(self, event: HookEvent) -> None:
+        """Record a hook event as one of ours, where it is news for people."""
+        data = event.data
+        match event.name:
+            case "SessionStart":
+                self._hook(
+                    event, "session_started", {"claude_session_id": event.claude_session_id, **_pick(data, "source")}
+                )
+            case "SessionEnd":
+                self._hook(event, "session_ended", _pick(data, "reason"))
+            case "UserPromptSubmit":
+                self._hook(event, "prompt_submitted", _pick(data, "prompt", "prompt_id"))
+            case "PreToolUse":
+                summary = {"tool_name": data.get("tool_name"), "summary": summarize(data.get("tool_input"))}
+                self._hook(event, "tool_started", summary)
+            case "PostToolUse":
+                self._hook(event, "tool_finished", _pick(data, "tool_name"))
+            case "PermissionRequest":
+                summary = {"tool_name": data.get("tool_name"), "summary": summarize(data.get("tool_input"))}
+                self._hook(event, "question", summary)
+            case "Stop":
+                self._hook(event, "assistant_message", {"text": _text(data.get("last_assistant_message"))})
+            case "StopFailure":
+                self._hook(event, "turn_failed", _pick(data, "error"))
+
+    def _hook(self, event: HookEvent, kind: str, data: Mapping[str, Any]) -> None:
+        self.emit(kind, data, key=f"hook:{event.key}")
+
+
+def _cause(source: str, chosen: LineageCause | None, *, first: bool) -> LineageCause:
+    if chosen is not None:
+        return chosen
+    if source == "clear":
+        return LineageCause.CLEAR
+    if source == "resume":
+        return LineageCause.RESUMED
+    return LineageCause.RESUMED if first else LineageCause.RESTART
+
+
+def _pick(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: _text(data[name]) for name in names if name in data}
+
+
+def _text(value: object) -> str:
+    return str(value if value is not None else "")[:_TEXT_LIMIT]
+
+
+def summarize(tool_input: object) -> str:
+    """Return one line that says what a tool is asked to do."""
+    if not isinstance(tool_input, Mapping):
+        return ""
+    for name in ("description", "command", "file_path", "path", "pattern", "url", "query", "prompt"):
+        value = tool_input.get(name)
+        if isinstance(value, str) and value.strip():
+            return " ".join(value.split())[:160]
+    questions = tool_input.get("questions")
+    if isinstance(questions, list) and questions and isinstance(questions[0], Mapping):
+        return _text(questions[0].get("question"))[:160]
+    return ""

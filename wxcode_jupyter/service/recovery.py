@@ -1,0 +1,123 @@
+"""After a server's or a CLI's death: what became of the commands that were under way.
+
+The spool of the dead session (hook events nobody has read) and the transcript decide. A command goes back to the
+queue only when its prompt is provably not in the conversation; it is never marked as done because it might be.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..claude.hooks import HookEvent, HookSpool
+from ..claude.transcript import load_all, transcript_path
+from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
+from ..store.base import Store
+from .events import EventLog
+from .lineage import Lineage
+from .turns import CUT, same_prompt
+
+log = logging.getLogger(__name__)
+
+_OPEN = {CommandStatus.DELIVERING, CommandStatus.ACCEPTED}
+
+
+def resolve(command: Command, events: Sequence[HookEvent], taken: Callable[[str | None, str], bool]) -> dict[str, Any]:
+    """Return the fields that an open command must have now that its process is dead.
+
+    Args:
+        command: One that is ``delivering`` or ``accepted``.
+        events: The hook events of the dead session that were never processed, in order.
+        taken: Whether the transcript of a conversation (None where it is not known) has a prompt id.
+    """
+    session_id, prompt_id = command.claude_session_id, command.prompt_id
+    for event in events:
+        asked = event.prompt_id if event.name == "UserPromptSubmit" else None
+        if prompt_id is None and asked and same_prompt(str(event.data.get("prompt", "")), command.text):
+            session_id, prompt_id = event.claude_session_id, asked
+    if command.status is CommandStatus.DELIVERING and (prompt_id is None or not taken(session_id, prompt_id)):
+        return {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
+    found: dict[str, Any] = {
+        "prompt_id": prompt_id,
+        "claude_session_id": session_id,
+        "accepted_at": command.accepted_at or now(),
+        "completed_at": now(),
+    }
+    for event in events:
+        if event.prompt_id == prompt_id and event.name == "Stop":
+            message = event.data.get("last_assistant_message")
+            return found | {"status": CommandStatus.COMPLETED, "outcome": "finished", "last_message": message}
+        if event.prompt_id == prompt_id and event.name == "StopFailure":
+            return found | {"status": CommandStatus.FAILED, "error": str(event.data.get("error", "The turn failed."))}
+    return found | {"status": CommandStatus.INTERRUPTED, "error": CUT}
+
+
+class Recovery:
+    """Reads what dead sessions of a project left behind. Only for whoever owns the project's workspace."""
+
+    def __init__(self, store: Store, events: EventLog, sessions_folder: str, environment: dict[str, str]) -> None:
+        self._store = store
+        self._events = events
+        self._sessions = Path(sessions_folder)
+        self._environment = environment
+
+    async def run(self, project_id: str, workspace: str) -> None:
+        """Follow ids, settle commands, remove the folders. May be repeated after any failure."""
+        folders = sorted(self._sessions.glob("*")) if self._sessions.is_dir() else []
+        events: list[HookEvent] = []
+        for folder in folders:
+            events += HookSpool(str(folder)).load()
+        lineage = Lineage(self._store, project_id)
+        for event in events:
+            if event.name == "SessionStart":
+                source = str(event.data.get("source"))
+                cause = LineageCause.CLEAR if source == "clear" else LineageCause.RESTART
+                first = await lineage.current() is None
+                await lineage.follow(event.claude_session_id, LineageCause.NEW if first else cause)
+        await self._settle(project_id, workspace, events)
+        for folder in folders:
+            shutil.rmtree(folder)
+
+    async def _settle(self, project_id: str, workspace: str, events: Sequence[HookEvent]) -> None:
+        paths = {event.claude_session_id: str(event.data.get("transcript_path", "")) for event in events}
+        for entry in await self._store.load_lineage(project_id):
+            if entry.transcript_path:
+                paths.setdefault(entry.claude_session_id, entry.transcript_path)
+
+        def taken(session_id: str | None, prompt_id: str) -> bool:
+            if session_id is None:
+                return False
+            path = paths.get(session_id) or transcript_path(self._environment, workspace, session_id)
+            return any(entry.kind == "prompt" and entry.prompt_id == prompt_id for entry in load_all(path))
+
+        while True:
+            page = await self._store.list_commands(project_id, statuses=_OPEN, limit=100)
+            for command in page.items:
+                await self._record(project_id, command, resolve(command, events, taken))
+            if len(page.items) < 100:
+                return
+
+    async def _record(self, project_id: str, command: Command, changes: dict[str, Any]) -> None:
+        moved = await self._store.move_command(command.id, {command.status}, changes)
+        if moved is None:
+            return
+        log.info("Project %s: command %s, left %s, is %s.", project_id, command.id, command.status, moved.status)
+        kind = "command_requeued" if moved.status is CommandStatus.QUEUED else f"command_{moved.status.value}"
+        await self._events.store_now(project_id, kind, {"command_id": command.id, "error": moved.error})
+        if moved.status is not CommandStatus.QUEUED:
+            if moved.claude_session_id:
+                await self._store.mark_born(project_id, moved.claude_session_id, None)
+            if command.milestone_id:
+                await self._store.move_milestone(
+                    command.milestone_id, {MilestoneStatus.PENDING}, MilestoneStatus.IN_PROGRESS
+                )
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a session's folder; a second call is no error."""
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)

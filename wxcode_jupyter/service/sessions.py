@@ -1,0 +1,259 @@
+"""Starting, resuming, stopping: at most one session per output project, whoever asks, however often."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..claude import transcript
+from ..claude.command import command_line
+from ..claude.environment import child_environment
+from ..claude.hooks import HookSpool
+from ..errors import CliMissing, SessionAlive, SessionNotRunning, TooManySessions
+from ..models import (
+    ClaudeSession,
+    CommandStatus,
+    LineageCause,
+    ProjectOptions,
+    SessionInfo,
+    SessionState,
+    TermSize,
+)
+from ..store.base import Store
+from ..terminal.pool import SpawnSpec, TerminalPool
+from ..workspace import resolve_workspace
+from .config import Config
+from .events import EventLog
+from .lineage import Lineage
+from .live import LiveSession
+from .outbox import Outbox
+from .recorder import Recorder
+from .recovery import Recovery, remove_folder
+
+log = logging.getLogger(__name__)
+
+_SIZE = TermSize(40, 120)
+_END_GRACE_S = 5.0
+_SHUTDOWN_GRACE_S = 2.0
+
+
+class Sessions:
+    """The live sessions of this server.
+
+    Args:
+        config: The server's.
+        store: Where everything is kept.
+        events: The log of events.
+        holder: Says who this server is (``url``, ``pid``, ``host``), for a second server that finds a workspace held.
+    """
+
+    def __init__(self, config: Config, store: Store, events: EventLog, holder: Callable[[], dict[str, Any]]) -> None:
+        self._config = config
+        self._store = store
+        self._events = events
+        self._pool = TerminalPool(config.runtime_dir, holder)
+        self._live: dict[str, LiveSession] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._outboxes: dict[str, Outbox] = defaultdict(Outbox)
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._endings: set[asyncio.Task[Any]] = set()
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    def live(self, project_id: str) -> LiveSession:
+        """Return the project's live session. Raises ``SessionNotRunning``."""
+        session = self._live.get(project_id)
+        if session is None or not session.state.live:
+            raise SessionNotRunning("The project has no live session. Start it with `%wxmilestone resume`.")
+        return session
+
+    async def info(self, project_id: str) -> SessionInfo:
+        """Return the session as it is now; after its end, how it ended. Raises ``NotFound``."""
+        session = self._live.get(project_id)
+        if session is None:
+            project = await self._store.get_project(project_id)
+            info = SessionInfo(project_id, claude_session_id=project.claude_session_id)
+        else:
+            info = session.info()
+        waiting = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=1)
+        return replace(info, queued=waiting.total)
+
+    async def screen_text(self, project_id: str) -> str:
+        """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
+        session = self._live.get(project_id)
+        if session is None:
+            await self._store.get_project(project_id)
+            raise SessionNotRunning("The project has had no session since this server started.")
+        return await session.screen_text()
+
+    def enqueued(self, project_id: str) -> None:
+        """A command was queued: the live session, if there is one, looks for it."""
+        session = self._live.get(project_id)
+        if session is not None:
+            session.enqueued()
+
+    def outbox(self, project_id: str) -> Outbox:
+        """Return the project's outbox."""
+        return self._outboxes[project_id]
+
+    @property
+    def busy(self) -> bool:
+        """Whether Claude works in any session (an idle one is no activity)."""
+        return any(session.state is SessionState.BUSY for session in self._live.values())
+
+    # -- starting and stopping --------------------------------------------------------------------------------------
+
+    async def start(self, project_id: str, *, fresh: bool = False) -> SessionInfo:
+        """Start or resume the project's session, or return the live one.
+
+        Returns as soon as the process runs (state ``starting``). ``fresh`` begins a new conversation; the old id stays
+        in the lineage.
+
+        Raises:
+            NotFound, InvalidPath, CliMissing, TooManySessions, HeldElsewhere, SpawnFailed: nothing was started.
+            SessionAlive: ``fresh`` was asked for while a session lives.
+            StoreUnavailable: which conversation is the project's cannot be known now.
+        """
+        async with self._locks[project_id]:
+            present = self._live.get(project_id)
+            if present is not None and not present.closed.is_set():
+                if fresh:
+                    raise SessionAlive("A session lives; stop it before you begin a new conversation.")
+                return await self.info(project_id)
+            if sum(session.state.live for session in self._live.values()) >= self._config.max_sessions:
+                raise TooManySessions(
+                    f"{self._config.max_sessions} sessions live already (c.WxcodeApp.max_sessions); stop one first."
+                )
+            await self._launch(project_id, fresh=fresh)
+            return await self.info(project_id)
+
+    async def stop(self, project_id: str) -> SessionInfo:
+        """End the session: asks, then SIGTERM, then SIGKILL to the process group. Without one, nothing happens."""
+        session = self._live.get(project_id)
+        if session is not None and not session.closed.is_set():
+            await session.end(_END_GRACE_S)
+        return await self.info(project_id)
+
+    async def close(self) -> None:
+        """End every session and make the pending writes, within a few seconds."""
+        ending = [session.end(_SHUTDOWN_GRACE_S) for session in self._live.values() if not session.closed.is_set()]
+        for result in await asyncio.gather(*ending, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.error("A session did not end in order: %r", result)
+        await self._pool.close_all()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*(outbox.close() for outbox in self._outboxes.values()))
+
+    async def _launch(self, project_id: str, *, fresh: bool) -> None:
+        project = await self._store.get_project(project_id)
+        options = await self._store.get_options(project_id)
+        workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+        environment = child_environment(
+            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
+        )
+        self._check_cli(environment)
+        await self._outboxes[project_id].flush()
+        folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
+        async with contextlib.AsyncExitStack():
+            recovery = Recovery(self._store, self._events, os.path.dirname(folder), environment)
+            await recovery.run(project_id, workspace)
+            entry = await Lineage(self._store, project_id).current()
+            resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
+            spool = HookSpool(folder)
+            spool.install(tui=self._config.tui)
+            line = command_line(
+                self._config.claude_command,
+                resume=resume,
+                settings_path=spool.settings_path,
+                permission_mode=options.permission_mode or self._config.permission_mode,
+                model=options.model,
+                arguments=(*self._config.claude_args, *options.claude_args),
+            )
+            spec = SpawnSpec(
+                argv=line.argv,
+                cwd=workspace,
+                env=environment,
+                workspace=workspace,
+                journal_dir=os.path.join(folder, "journal"),
+                size=_SIZE,
+                limit_bytes=self._config.scrollback_limit_bytes,
+            )
+            try:
+                terminal = await self._pool.open(project_id, spec)
+            except BaseException:
+                remove_folder(folder)
+                raise
+        recorder = Recorder(
+            self._store,
+            self._events,
+            self._outboxes[project_id],
+            project_id,
+            cause=cause,
+            links_folder=transcript.folder_of_links(self._config.data_dir, project_id),
+            conflict=lambda: self._on_conflict(project_id),
+        )
+        session = LiveSession(
+            project,
+            terminal,
+            spool,
+            recorder,
+            claude_session_id=line.claude_session_id,
+            resumes=line.resumes,
+            trust=self._trusts(options, workspace),
+            ready_timeout_s=self._config.ready_timeout_s,
+        )
+        self._live[project_id] = session
+        self._tasks[project_id] = asyncio.create_task(self._follow(session, recorder, folder))
+
+    async def _follow(self, session: LiveSession, recorder: Recorder, folder: str) -> None:
+        try:
+            await session.run()
+        except Exception:
+            log.exception("Project %s: following the session failed; it is ended.", session.project.id)
+            await session.terminal.end(None, _SHUTDOWN_GRACE_S)
+        recorder.then(lambda: remove_folder(folder))
+
+    async def _choose(
+        self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
+    ) -> tuple[str | None, LineageCause | None]:
+        """Return the id to resume, or None and why a new conversation begins."""
+        if entry is None:
+            return None, LineageCause.NEW
+        if fresh:
+            return None, LineageCause.FRESH
+        if entry.born:
+            return entry.claude_session_id, None
+        path = entry.transcript_path or transcript.transcript_path(environment, workspace, entry.claude_session_id)
+        if any(item.kind == "prompt" for item in transcript.load_all(path)):
+            await self._store.mark_born(entry.output_project_id, entry.claude_session_id, path)
+            return entry.claude_session_id, None
+        return None, LineageCause.UNBORN
+
+    def _check_cli(self, environment: dict[str, str]) -> None:
+        program = self._config.claude_command[0]
+        if shutil.which(program, path=environment.get("PATH")) is None:
+            raise CliMissing(
+                f"The Claude Code CLI {program!r} cannot be executed. Install it (`npm install -g "
+                "@anthropic-ai/claude-code`), or set c.WxcodeApp.claude_command to where it is."
+            )
+
+    def _trusts(self, options: ProjectOptions, workspace: str) -> bool:
+        root = os.path.realpath(self._config.workspace_root)
+        own = os.path.commonpath((root, workspace)) == root
+        return options.trust or (self._config.trust_own_workspaces and own)
+
+    def _on_conflict(self, project_id: str) -> None:
+        """Another host's conversation became the project's first: ours must not go on beside it."""
+        log.error("Project %s: another conversation became its first; this session is ended.", project_id)
+        session = self._live.get(project_id)
+        if session is not None:
+            ending = asyncio.create_task(session.terminal.end(None, _END_GRACE_S))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)

@@ -1,0 +1,215 @@
+"""Following Claude's turns: which command a prompt belongs to, whether it was taken, and how its turn ended.
+
+Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended`` and ``Requeued``
+    come out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone
+    proves nothing, because another hook may refuse the prompt after ours has fired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..claude.hooks import HookEvent
+from ..claude.screens import holds
+from ..claude.transcript import Entry
+from ..models import Command, CommandStatus
+
+BLOCKED = (
+    "The prompt was refused before Claude saw it (by a UserPromptSubmit hook of yours, or by the CLI); the terminal "
+    "says why. Nothing of it is in the conversation."
+)
+CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
+NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The CLI reported the prompt of a command under this id; whether it is taken is not known yet."""
+
+    command: Command
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A prompt is in the transcript; ``command`` is None for one that the user typed."""
+
+    command: Command | None
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command is done, one way or another."""
+
+    command: Command
+    status: CommandStatus
+    last_message: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """A command provably did not get into the conversation and may be delivered again."""
+
+    command: Command
+
+
+Change = Bound | Accepted | Ended | Requeued
+
+
+@dataclass(slots=True)
+class _Turn:
+    command: Command | None
+    prompt_id: str
+    text: str
+    accepted: bool = False
+    status: CommandStatus | None = None  # how it ended
+    last_message: str | None = None
+    error: str | None = None
+
+
+class Turns:
+    """The turn that runs, and the command that was submitted but not seen yet."""
+
+    def __init__(self) -> None:
+        self._submitted: Command | None = None
+        self._turn: _Turn | None = None
+        self._taken: set[str] = set()
+        self._changes: list[Change] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether a turn runs, or a submitted command has not been seen in one yet."""
+        return self._turn is not None or self._submitted is not None
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the transcript has yet to show what was submitted."""
+        return self._submitted is not None or (self._turn is not None and not self._turn.accepted)
+
+    @property
+    def awaits_hook(self) -> bool:
+        """Whether Enter was pressed for a command and no ``UserPromptSubmit`` has come for it."""
+        return self._submitted is not None
+
+    @property
+    def text(self) -> str | None:
+        """The text of our own command in the turn that runs, None for a user's."""
+        command = self._submitted or (self._turn.command if self._turn else None)
+        return command.text if command else None
+
+    def submit(self, command: Command) -> None:
+        """Note that Enter was pressed for this command."""
+        self._submitted = command
+
+    def on_hook(self, event: HookEvent) -> None:
+        """Take a hook event of the CLI."""
+        match event.name:
+            case "UserPromptSubmit" if event.prompt_id:
+                self._begin(event.prompt_id, str(event.data.get("prompt", "")))
+            case "Stop":
+                self._end(event.prompt_id, CommandStatus.COMPLETED, message=event.data.get("last_assistant_message"))
+            case "StopFailure":
+                error = event.data.get("error") or event.data.get("error_details") or "The turn failed."
+                message = event.data.get("last_assistant_message")
+                said = f"{error}: {message}" if message and message != error else str(error)
+                self._end(event.prompt_id, CommandStatus.FAILED, error=said)
+            case "SessionStart":
+                self._abandon()
+
+    def on_entry(self, entry: Entry) -> None:
+        """Take a new entry of the transcript."""
+        if entry.kind == "prompt" and entry.prompt_id:
+            self._taken.add(entry.prompt_id)
+        elif entry.kind == "interrupt":
+            self._end(entry.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted.")
+        elif entry.kind == "unknown_command":
+            self.refuse(entry.text)
+
+    def refuse(self, reason: str) -> None:
+        """The CLI said that it does not know the submitted command (no hook fires for that)."""
+        if self._submitted is not None:
+            self._changes.append(Ended(self._submitted, CommandStatus.FAILED, error=reason))
+            self._submitted = None
+
+    def on_idle_box(self) -> None:
+        """The screen has shown an idle box for a while, although a turn should run: it was ended without a hook."""
+        if self._turn is not None and self._turn.status is None:
+            if self._turn.prompt_id in self._taken:
+                self._end(self._turn.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted before the first token.")
+            else:
+                self._fail_unaccepted(BLOCKED)
+
+    def give_up(self) -> None:
+        """Nothing confirmed the submitted text in time, and the box is idle."""
+        if self._submitted is not None:
+            self.refuse(NOT_TAKEN)
+        elif self._turn is not None and not self._turn.accepted:
+            self._fail_unaccepted(NOT_TAKEN)
+
+    def on_exit(self) -> None:
+        """The process is dead, and everything it wrote has been read."""
+        if self._submitted is not None:
+            self._changes.append(Requeued(self._submitted))
+            self._submitted = None
+        turn = self._turn
+        if turn is None or turn.status is not None:
+            return
+        if turn.prompt_id in self._taken:
+            self._end(turn.prompt_id, CommandStatus.INTERRUPTED, error=CUT)
+        else:
+            if turn.command:
+                self._changes.append(Requeued(turn.command))
+            self._turn = None
+
+    def settle(self) -> list[Change]:
+        """Return what has become certain since the last call, in order."""
+        turn = self._turn
+        if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
+            turn.accepted = True
+            self._changes.append(Accepted(turn.command, turn.prompt_id))
+        if turn is not None and turn.accepted and turn.status is not None:
+            if turn.command is not None:
+                self._changes.append(Ended(turn.command, turn.status, turn.last_message, turn.error))
+            self._turn = None
+        changes, self._changes = self._changes, []
+        return changes
+
+    def _begin(self, prompt_id: str, text: str) -> None:
+        if self._turn is not None:
+            if self._turn.prompt_id == prompt_id:
+                return
+            self._abandon()
+        command = None
+        if self._submitted is not None and same_prompt(text, self._submitted.text):
+            command, self._submitted = self._submitted, None
+            self._changes.append(Bound(command, prompt_id))
+        self._turn = _Turn(command, prompt_id, text)
+
+    def _end(
+        self, prompt_id: str | None, status: CommandStatus, *, message: object = None, error: str | None = None
+    ) -> None:
+        turn = self._turn
+        if turn is None or turn.status is not None or (prompt_id is not None and prompt_id != turn.prompt_id):
+            return
+        turn.status, turn.error = status, error
+        turn.last_message = message if isinstance(message, str) else None
+
+    def _abandon(self) -> None:
+        """Another turn or conversation has begun: the turn before was ended without a word."""
+        if self._turn is not None:
+            self.on_idle_box()
+            self._changes = self.settle()
+            self._turn = None
+
+    def _fail_unaccepted(self, reason: str) -> None:
+        if self._turn is not None and self._turn.command is not None:
+            self._changes.append(Ended(self._turn.command, CommandStatus.FAILED, error=reason))
+        self._turn = None
+
+
+def same_prompt(reported: str, meant: str) -> bool:
+    """Whether the prompt that the hook reports is the text that was delivered (2.1.330 wraps what was pasted)."""
+    shown, text = "".join(reported.split()), "".join(meant.split())
+    return text in shown or holds(reported, meant)
