@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import time
@@ -33,6 +34,7 @@ class Child:
     Args:
         request: A ``spawn`` request's ``argv, cwd, env, rows, cols, workspace, journal_dir, limit_bytes``.
         lock: The workspace's; released when the child has ended.
+        files_limit: The child's limits of open files (soft, hard); the keeper's own is higher.
         on_exit: Called once, with the exit code (negative: the signal that killed it), when all output up to the exit
             is in the journal.
         on_gone: Called once, after ``on_exit``, when nothing of the process group is left.
@@ -47,6 +49,7 @@ class Child:
         reactor: Reactor,
         request: Mapping[str, Any],
         lock: WorkspaceLock,
+        files_limit: tuple[int, int],
         on_exit: Callable[[Child, int], None],
         on_gone: Callable[[Child], None],
     ) -> None:
@@ -61,12 +64,12 @@ class Child:
         self.journal = JournalWriter(request["journal_dir"], request["limit_bytes"])
         try:
             SizeRecord(request["journal_dir"]).append(SizeChange(0, request["rows"], request["cols"]))
-            self.pid, self.master = _spawn(request, lock.fd)
+            self.pid, self.master = _spawn(request, lock.fd, files_limit)
         except BaseException:
             journal.remove(request["journal_dir"])
             raise
-        self.doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.pidfd = os.pidfd_open(self.pid)
+        self.doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.ended = False
         reactor.watch(self.master, self._read)
         reactor.watch(self.pidfd, self._notice_exit)
@@ -161,7 +164,7 @@ class Child:
         self._on_gone(self)
 
 
-def _spawn(request: Mapping[str, Any], lock_fd: int) -> tuple[int, int]:
+def _spawn(request: Mapping[str, Any], lock_fd: int, files_limit: tuple[int, int]) -> tuple[int, int]:
     env = {**request["env"], LOCK_FD_VARIABLE: str(lock_fd)}
     program = _find(request["argv"][0], request["cwd"], env)
     argv = [program, *request["argv"][1:]]
@@ -174,6 +177,7 @@ def _spawn(request: Mapping[str, Any], lock_fd: int) -> tuple[int, int]:
             if signal.getsignal(signum) is signal.SIG_IGN:
                 signal.signal(signum, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        resource.setrlimit(resource.RLIMIT_NOFILE, files_limit)
 
     keeper = os.getpid()
     try:

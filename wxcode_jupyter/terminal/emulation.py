@@ -229,6 +229,7 @@ class _Worker:
         self._seen_mark = b""
         self._mark_fd = os.memfd_create("wxcode-emulator-mark")
         self._log_fd = os.memfd_create("wxcode-emulator-log")
+        self._files: tuple[int, ...] = (self._mark_fd, self._log_fd)
         ours, theirs = socket.socketpair()
         with theirs:
             self.helper = Helper(
@@ -240,14 +241,16 @@ class _Worker:
         self._loop.add_reader(ours.fileno(), self._receive)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a request, when the worker reads."""
+        """Send a request; one that comes when the worker is dead is sent to the next."""
+        if self._channel.fileno() < 0:
+            return
         self._channel.send(message)
         if self._channel.backlog:
             self._loop.add_writer(self._channel.fileno(), self._flush)
 
     def expect(self) -> None:
         """Kill the worker when it stands still although an answer is due."""
-        if self._watchdog is None:
+        if self._watchdog is None and self._channel.fileno() >= 0:
             self._seen_mark = b""
             self._watchdog = self._loop.call_later(STALL_S, self._check_progress)
 
@@ -287,13 +290,16 @@ class _Worker:
         if self._watchdog:
             self._watchdog.cancel()
             self._watchdog = None
+        if self._channel.fileno() < 0:
+            return
         self._loop.remove_reader(self._channel.fileno())
         self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
 
     def _close_files(self) -> None:
-        os.close(self._mark_fd)
-        os.close(self._log_fd)
+        for fd in self._files:
+            os.close(fd)
+        self._files = ()
 
     def _flush(self) -> None:
         if self._channel.flush():

@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import socket
 import struct
@@ -41,6 +42,7 @@ SOCKET_NAME = "keeper.sock"
 
 _MAX_BACKLOG_BYTES = 1 << 20
 _TAKEOVER_S = 2.0
+_ACCEPT_RETRY_S = 0.2
 
 
 class RequestFailed(Exception):
@@ -63,7 +65,12 @@ class Connection:
 
     def push(self, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
         """Send now or when the server reads again; one that does not read for long is dropped."""
-        self.channel.send(message, fds)
+        try:
+            self.channel.send(message, fds)
+        except OSError as error:  # no descriptors left
+            sys.stderr.write(f"keeper: an answer cannot be sent: {error}\n")
+            self._keeper.reactor.later(0, self.close)
+            return
         if self.channel.backlog > _MAX_BACKLOG_BYTES:
             self._keeper.reactor.later(0, self.close)
         elif self.channel.backlog:
@@ -143,7 +150,14 @@ class Connection:
         except OSError as error:
             raise RequestFailed("spawn_failed", f"The workspace {workspace} cannot be locked: {error}") from error
         try:
-            child = Child(self._keeper.reactor, request, lock, self._report_exit, self._keeper.child_gone)
+            child = Child(
+                self._keeper.reactor,
+                request,
+                lock,
+                self._keeper.files_limit,
+                self._report_exit,
+                self._keeper.child_gone,
+            )
         except BaseException as error:
             lock.release()
             if not isinstance(error, OSError | ValueError):
@@ -178,6 +192,9 @@ class Keeper:
 
     def __init__(self, listener: socket.socket) -> None:
         self.reactor = Reactor()
+        # Every session takes six descriptors; the children get the limit that we were given.
+        self.files_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.files_limit[1], self.files_limit[1]))
         self._listener = listener
         self._connections: set[Connection] = set()
         self._children: set[Child] = set()
@@ -226,6 +243,11 @@ class Keeper:
         try:
             sock, _address = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:  # no descriptors left: look again when some may have been closed
+            sys.stderr.write(f"keeper: a connection cannot be accepted: {error}\n")
+            self.reactor.forget(self._listener.fileno())
+            self.reactor.later(_ACCEPT_RETRY_S, lambda: self.reactor.watch(self._listener.fileno(), self._accept))
             return
         _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if uid != os.geteuid():

@@ -75,7 +75,7 @@ class TerminalPool:
         if opening is None:
             opening = asyncio.create_task(self._spawn(key, spec))
             self._opening[key] = opening
-            opening.add_done_callback(lambda _task: self._opening.pop(key))
+            opening.add_done_callback(lambda task: self._opened(key, task))
         # Shielded: one caller who gives up does not take the session from the others.
         return await asyncio.shield(opening)
 
@@ -96,6 +96,11 @@ class TerminalPool:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    def _opened(self, key: str, opening: asyncio.Task[TerminalSession]) -> None:
+        del self._opening[key]
+        if not opening.cancelled():
+            opening.exception()  # told to whoever still waits; asyncio need not complain when nobody does
 
     async def _spawn(self, key: str, spec: SpawnSpec) -> TerminalSession:
         client = await self._connect()
@@ -120,6 +125,8 @@ class TerminalPool:
 
     async def _connect(self) -> KeeperClient:
         async with self._connecting:
+            if self._client and self._client.lost:
+                await self._client.wait_rescued()  # until then they hold their workspaces
             if self._client is None or self._client.lost:
                 self._client = await KeeperClient.connect(self._runtime_dir)
             return self._client

@@ -19,7 +19,8 @@ PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 8 << 20
 
 _READ_BYTES = 1 << 16
-_MAX_FDS = 16
+_FD_BYTES = array.array("i").itemsize
+_ANCILLARY_BYTES = socket.CMSG_SPACE(16 * _FD_BYTES)
 
 
 class FrameError(Exception):
@@ -87,12 +88,17 @@ class Channel:
     def receive(self) -> list[dict[str, Any]] | None:
         """Return the messages of one read (may be none), or ``None`` when the peer is gone."""
         try:
-            data, fds, _flags, _address = socket.recv_fds(self.sock, _READ_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+            # Not socket.recv_fds: it drops its flags, and the descriptors would leak into every child.
+            data, ancillary, _flags, _address = self.sock.recvmsg(
+                _READ_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             return []
         except ConnectionError:
             return None
-        self._received.extend(fds)
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                self._received.extend(array.array("i", payload[: len(payload) // _FD_BYTES * _FD_BYTES]))
         return self._decoder.feed(data) if data else None
 
     def take_fds(self, count: int) -> list[int]:
