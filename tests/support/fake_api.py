@@ -206,11 +206,13 @@ class FakeApi:
         }
 
     def _create_project(self, body: dict[str, Any]) -> Answer:
+        if body["id"] in self.projects:
+            return 201, self.projects[body["id"]]
         if any(item["name"] == body["name"] for item in self.projects.values()):
             return 409, {"message": f"{body['name']} is taken.", "reason": "name_taken", "details": {}}
         options: dict[str, Any] = {"permission_mode": None, "model": None, "claude_args": [], "trust": False}
         project = {
-            "id": str(ObjectId()),
+            "id": body["id"],
             "name": body["name"],
             "workspace_path": body.get("workspace_path") or f"/w/{body['name']}",
             "status": "created",
@@ -259,7 +261,10 @@ class FakeApi:
                     return 409, {"message": "It has started.", "reason": "already_started"}
                 text = f"/gsd:new-milestone .milestones/{milestone['id']}/MILESTONE-CONTEXT.md"
                 self._start(milestone["output_project_id"])
-                return self._queue(milestone["output_project_id"], {"text": text, "milestone_id": milestone["id"]})
+                return self._queue(
+                    milestone["output_project_id"],
+                    {"id": body.get("id"), "text": text, "milestone_id": milestone["id"]},
+                )
         return 404, {"message": "Not Found"}
 
     def _project(

@@ -120,6 +120,7 @@ class Client:
             InvalidPath: The folder is outside the roots that the server allows.
         """
         body = _given(
+            id=str(ObjectId()),
             name=name,
             workspace_path=workspace_path,
             kb_id=kb_id,
@@ -129,7 +130,7 @@ class Client:
             claude_args=None if claude_args is None else list(claude_args),
             trust=trust,
         )
-        answer = self._router.request("POST", "output-projects", body=body)
+        answer = self._router.request("POST", "output-projects", body=body, repeatable=True)
         return parse.checked(parse.project, answer, "a project")
 
     def ensure_project(self, name: str, **options: Any) -> Project:
@@ -199,7 +200,11 @@ class Client:
         """
         found = self._resolve(milestone)
         body = self._router.request(
-            "POST", f"milestones/{found.id}/start", project_id=found.output_project_id, repeatable=True
+            "POST",
+            f"milestones/{found.id}/start",
+            project_id=found.output_project_id,
+            body={"id": str(ObjectId())},
+            repeatable=True,
         )
         return parse.checked(parse.command, body, "a command")
 
@@ -216,7 +221,7 @@ class Client:
     def milestone_command(self, milestone: Milestone | str) -> Command | None:
         """Return the latest command of a milestone, or None."""
         found = self._resolve(milestone)
-        return next(reversed(self.commands(found.output_project_id, milestone_id=found.id)), None)
+        return next(iter(self.commands(found.output_project_id, milestone_id=found.id, last=1)), None)
 
     def complete(self, milestone: Milestone | str) -> Milestone:
         """Mark a milestone completed: our record only, archiving is GSD's ``complete-milestone``."""
@@ -291,10 +296,12 @@ class Client:
         *,
         statuses: Collection[CommandStatus] = (),
         milestone_id: str | None = None,
+        last: int | None = None,
     ) -> tuple[Command, ...]:
-        """Return the commands of a project, first in first out."""
+        """Return the commands of a project, first in first out; of many only the ``last`` ones, where given."""
         params = {"status": [status.value for status in statuses] or None, "milestone_id": milestone_id}
-        return self._router.read_pages(f"output-projects/{_id(project)}/commands", "commands", params, parse.command)
+        path = f"output-projects/{_id(project)}/commands"
+        return self._router.read_pages(path, "commands", params, parse.command, last=last)
 
     def events(self, project: Project | str, *, after: int = 0, limit: int | None = None) -> tuple[Event, ...]:
         """Return events with a ``seq`` above ``after``, by ``seq``; at most what the server gives at once."""

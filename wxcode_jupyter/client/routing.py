@@ -57,19 +57,29 @@ class Router:
         return self._at(project_id, lambda at: at.read_text(path, accept=accept))
 
     def read_pages(
-        self, path: str, key: str, params: Mapping[str, Any], read: Callable[[parse.Json], V]
+        self,
+        path: str,
+        key: str,
+        params: Mapping[str, Any],
+        read: Callable[[parse.Json], V],
+        *,
+        last: int | None = None,
     ) -> tuple[V, ...]:
-        """GET a whole list, page by page, from the home server: the store has it, whoever holds a session."""
+        """GET a list, page by page, or its ``last`` items.
 
-        def read_page(body: parse.Json) -> tuple[list[V], int]:
-            return [read(item) for item in body[key]], int(body["total"])
+        The home server is asked: the store has them, whoever holds a session.
+        """
 
+        def read_page(skip: int, limit: int) -> tuple[list[V], int]:
+            body = self._home.request("GET", path, params={**params, "skip": skip, "limit": limit})
+            return parse.checked(lambda body: ([read(item) for item in body[key]], int(body["total"])), body, key)
+
+        skip = 0 if last is None else max(0, read_page(0, 1)[1] - last)
         items: list[V] = []
         while True:
-            body = self._home.request("GET", path, params={**params, "skip": len(items), "limit": _PAGE})
-            page, total = parse.checked(read_page, body, key)
+            page, total = read_page(skip + len(items), _PAGE)
             items += page
-            if not page or len(items) >= total:
+            if not page or skip + len(items) >= total:
                 return tuple(items)
 
     def close(self) -> None:

@@ -55,11 +55,11 @@ class Card:
 
     def as_text(self) -> str:
         """Return the plain text, without a line break at its end."""
-        head = clean_line(self.title) + (f"  [{self.badge.word}]" if self.badge else "")
+        head = clean_line(self.title) + (f"  [{clean_line(self.badge.word)}]" if self.badge else "")
         lines = [head]
         width = max((len(label) for label, _ in self.rows), default=0)
-        for label, value in self.rows:
-            first, *more = clean(value).split("\n")
+        for label, value in ((clean_line(label), clean(value)) for label, value in self.rows):
+            first, *more = value.split("\n")
             lines.append(f"  {label:<{width}}  {first}".rstrip())
             lines += [f"  {'':<{width}}  {line}".rstrip() for line in more]
         cells = [[clean_line(_word(cell)) for cell in row] for row in self.table]

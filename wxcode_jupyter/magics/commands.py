@@ -81,7 +81,7 @@ def status(context: Context, line: Line) -> Result:
             project=client.get_project(found),
             session=client.session(found),
             milestones=tuple(milestones),
-            commands=client.commands(found)[-_RECENT:],
+            commands=client.commands(found, last=_RECENT),
             _again=look,
         )
 

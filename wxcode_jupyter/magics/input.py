@@ -34,6 +34,16 @@ class WxAssign(MagicAssign):
 
     priority = _FIRST
 
+    def __init__(self, start: tuple[int, int]) -> None:
+        super().__init__(start)  # type: ignore[no-untyped-call]
+        # IPython takes the leftmost first, and its help stands at the beginning of the line.
+        self._column, self.start_col = self.start_col, 0
+
+    def transform(self, lines: list[str]) -> Any:
+        """Turn the line into a call of the magic; IPython calls this."""
+        self.start_col = self._column
+        return super().transform(lines)
+
     @classmethod
     def find(cls, tokens_by_line: Tokens) -> Any:
         """Find the first assignment from a line of ours."""

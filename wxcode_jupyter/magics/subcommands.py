@@ -92,19 +92,17 @@ def read(text: str, *, is_cell: bool) -> Line | None:
 
     ``-p NAME`` and ``-o VAR`` may stand before the subcommand, too.
     """
-    leading, rest = "", text.strip()
+    text = rest = text.strip()
     while rest.startswith("-"):
         word, rest, _ = cut_word(rest)
         if word in ("--help", "-h"):
             return None
         if word.partition("=")[0] not in (*_PROJECT.names, *_OUTPUT.names):
             raise Mistake(f"A subcommand is expected before {word}.", "%wxmilestone SUBCOMMAND ...")
-        value = ""
         if "=" not in word:
-            before = rest
             _, rest, _ = cut_word(rest)
-            value = before[: len(before) - len(rest)]
-        leading += f"{word} {value} "
+        rest = rest.lstrip()
+    leading = text[: len(text) - len(rest)]  # as it was written: its quotes are read once more below
     if not rest:
         return None
     name, rest, _ = cut_word(rest)
@@ -118,7 +116,7 @@ def read(text: str, *, is_cell: bool) -> Line | None:
         return Line(subcommand, wants_help=True)
     if is_cell and not subcommand.cell:
         raise Mistake(f"{subcommand.name} takes no cell body: write it with one %.", subcommand.usage)
-    return read_line(subcommand, f"{leading}{rest}")
+    return read_line(subcommand, f"{leading} {rest}")
 
 
 def overview() -> str:

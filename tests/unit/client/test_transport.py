@@ -7,6 +7,8 @@ from tests.support.fake_api import TOKEN, FakeApi
 from wxcode_jupyter.client.transport import Endpoint, Transport
 from wxcode_jupyter.errors import HeldElsewhere, ServerUnreachable, WxcodeError
 
+ID = "0123456789abcdef01234567"
+
 
 @pytest.fixture
 def api() -> FakeApi:
@@ -39,18 +41,18 @@ def test_a_get_is_repeated(api: FakeApi, failures: int) -> None:
 def test_a_post_whose_answer_was_lost_is_not_repeated(api: FakeApi) -> None:
     api.failures.append(httpx.ReadError("gone"))
     with pytest.raises(ServerUnreachable, match="unknown"):
-        transport_to(api).request("POST", "output-projects", body={"name": "a"})
+        transport_to(api).request("POST", "output-projects", body={"id": ID, "name": "a"})
     assert len(api.headers) == 1
 
 
 def test_a_post_that_never_arrived_is_repeated(api: FakeApi) -> None:
     api.failures.append(httpx.ConnectError("refused"))
-    assert transport_to(api).request("POST", "output-projects", body={"name": "a"})["name"] == "a"
+    assert transport_to(api).request("POST", "output-projects", body={"id": ID, "name": "a"})["name"] == "a"
 
 
 def test_a_marked_post_is_repeated(api: FakeApi) -> None:
     api.failures.append(httpx.ReadError("gone"))
-    answer = transport_to(api).request("POST", "output-projects", body={"name": "a"}, repeatable=True)
+    answer = transport_to(api).request("POST", "output-projects", body={"id": ID, "name": "a"}, repeatable=True)
     assert answer["name"] == "a"
 
 
