@@ -84,7 +84,7 @@ class TerminalPool:
         return self._sessions.get(key)
 
     async def close_all(self) -> None:
-        """End all sessions and helpers; the pool cannot be used any more."""
+        """End all sessions and helpers; the pool cannot be used any more. The journals stay until ``discard``."""
         self._closed = True
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
         sessions = list(self._sessions.values())
@@ -92,6 +92,9 @@ class TerminalPool:
         if self._client:
             self._client.close()
             await self._client.wait_rescued()
+        for session in sessions:
+            if session.closed:
+                session.release()
         await self._emulation.close()
         for result in results:
             if isinstance(result, BaseException):

@@ -158,13 +158,17 @@ class TerminalSession:
 
     def discard(self) -> None:
         """Delete the journal of a closed session; screen and output are gone then."""
+        self.release()
+        journal.remove(self._journal_dir)
+
+    def release(self) -> None:
+        """Detach all clients of a closed session and free what it holds; the journal's files stay."""
         if not self.closed:
             raise TerminalError("Only a session that has ended can be discarded.")
         for attachment in list(self._attachments):
             attachment.detach()
         self._screen.close()
         self._journal.close()
-        journal.remove(self._journal_dir)
 
     async def _ask(self, polite: Callable[[], Awaitable[None]], grace_s: float) -> None:
         try:
