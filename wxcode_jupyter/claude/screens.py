@@ -33,6 +33,7 @@ class Kind(StrEnum):
     TRUST = "trust"
     BYPASS = "bypass"
     LOGIN = "login"
+    CONNECTION = "connection"
     MENU = "menu"
     OTHER = "other"  # nothing recognised: still starting, or something new
 
@@ -53,18 +54,24 @@ _SCREENS: tuple[tuple[Kind, re.Pattern[str], str], ...] = (
         Kind.LOGIN,
         re.compile(
             r"Select login method|Choose the text style|Do you want to use this API key|Paste code here|"
-            r"Let's get started|Please run /login",
+            r"Let's get started",
             re.I,
         ),
         "Claude Code is not set up yet for this user (theme, login or API key). Answer it in the terminal.",
     ),
+    (
+        Kind.CONNECTION,
+        re.compile(r"Unable to connect to Anthropic services", re.I),
+        "Claude Code cannot reach its service. Check the network of the server (proxy, ANTHROPIC_BASE_URL).",
+    ),
 )
+_NOT_LOGGED_IN = re.compile(r"Not logged in\b", re.I)
+_NOT_LOGGED_IN_MESSAGE = "Claude Code is not logged in. Type /login in the terminal."
 _MENU = re.compile(r"Enter to (?:confirm|select|continue)|Esc to (?:cancel|exit)|Press Enter to continue", re.I)
 _MENU_MESSAGE = "Claude Code shows a menu. Answer it in the terminal."
 _RULE = re.compile(r"─{8,}.*─|─{8,}")
 _PROMPT = re.compile(r"^\s?[❯>!]\s?")
 _SPINNER = re.compile(r"^\s?[·✢✳✶✻✽*∗+●◐◓◑◒⠀-⣿] \S.*…")
-_PLACEHOLDER = re.compile(r'^(?:Try ")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +114,11 @@ def read(screen: ScreenLike) -> Reading:
     rows = [_PROMPT.sub("", lines[top + 1]), *(line.removeprefix("  ") for line in lines[top + 2 : bottom])]
     text = "\n".join(rows).rstrip()
     row, column = screen.cursor
-    if row == top + 1 and column <= 2 and _PLACEHOLDER.match(text):
-        text = ""
+    if row == top + 1 and column <= 2:
+        text = ""  # a hint in grey ("Press up to edit queued messages"): a draft has the cursor behind it
     below = lines[bottom + 1 :]
+    if any(_NOT_LOGGED_IN.search(line) for line in below):
+        return Reading(Kind.LOGIN, text, False, _NOT_LOGGED_IN_MESSAGE)
     busy = any("to interrupt" in line for line in below) or any(
         _SPINNER.match(line) for line in lines[max(0, top - 12) : top]
     )
@@ -173,10 +182,10 @@ _CHOICE = re.compile(r"^\s*(?P<mark>❯)?\s*(?:\d+\.\s+)?(?P<label>\S.*?)\s*$")
 def choices(screen: ScreenLike) -> tuple[Choice, ...]:
     """Return the choices of a menu, from top to bottom: the block of lines around the one that is marked with ``❯``."""
     lines = [line.replace("\xa0", " ") for line in screen.lines]
-    marked = next((number for number, line in enumerate(lines) if re.match(r"^\s*❯ \S", line)), None)
-    if marked is None:
+    marks = [number for number, line in enumerate(lines) if re.match(r"^\s*❯ \S", line)]
+    if not marks:
         return ()
-    first = last = marked
+    first = last = marks[-1]  # prompts of the conversation above are marked as well
     while first > 0 and lines[first - 1].strip():
         first -= 1
     while last + 1 < len(lines) and lines[last + 1].strip():

@@ -79,6 +79,12 @@ class ServiceMixin(JupyterHandler):
 class WxcodeHandler(ServiceMixin, APIHandler):
     """A REST handler."""
 
+    async def prepare(self, *, _redirect_to_login: bool = False) -> None:
+        """Authenticate; never redirect to a login page (`WebSocketMixin` passes the argument)."""
+        await JupyterHandler.prepare(self, _redirect_to_login=_redirect_to_login)
+        if not self.check_origin():
+            raise web.HTTPError(404)
+
     def body(self, schema: str) -> dict[str, Any]:
         """Return the request's JSON, checked; an empty body is an empty object."""
         raw = self.request.body.strip() or b"{}"

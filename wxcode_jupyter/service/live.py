@@ -27,8 +27,8 @@ from .turns import Turns
 log = logging.getLogger(__name__)
 
 _HOOKS_EXPECTED_S = 10.0  # from a visible box to SessionStart; 0.1 s on an idle machine
-_IDLE_BOX_S = 0.5  # how long an idle box must stand before a turn counts as ended without a hook
-_UNCONFIRMED_S = 10.0  # how long an idle box must stand after Enter before the text counts as not taken
+_GIVEN_BACK_S = 0.5  # how long the prompt must stand in an idle box again before its turn counts as interrupted
+_SILENT_S = 10.0  # how long an idle box without that must stand before a turn counts as ended without a hook
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _UNKNOWN = "No conversation found with session ID"
 
@@ -73,6 +73,7 @@ class LiveSession:
         self._was_ready = False  # and the box has been seen after it
         self._question = False
         self._title_idle = True
+        self._refused = False
         self._reading = Reading(Kind.OTHER, None, False, "")
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
         self._since: dict[str, float] = {}  # condition -> since when it has held
@@ -274,7 +275,8 @@ class LiveSession:
             self._reading = screens.read(screen)
             self._last_screen = text_of(screen)
             self._title_idle = not screen.title or screen.title.startswith("✳")
-            command = (self._turns.text or "").split(maxsplit=1)
+            self._refused = any("blocked by hook" in line for line in screen.lines[-20:])
+            command = self._turns.text.split(maxsplit=1)
             if command and command[0].startswith("/") and screens.unknown_command(screen, command[0]):
                 self._turns.refuse(f"Unknown command: {command[0]}")
             self._looked_at = (head, self._loop.time())
@@ -296,21 +298,28 @@ class LiveSession:
             self._was_ready = True
             self._born_at = self._loop.time()
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
-        idle = self._turns.active and reading.kind is Kind.BOX and not reading.busy and self._title_idle
-        if idle and self._held("idle_box", idle) >= (_UNCONFIRMED_S if self._turns.awaits_hook else _IDLE_BOX_S):
-            await self._end_silent_turn(reading)
-        elif not idle:
-            self._held("idle_box", False)
+        await self._watch_silent_end(reading)
 
-    async def _end_silent_turn(self, reading: Reading) -> None:
+    async def _watch_silent_end(self, reading: Reading) -> None:
+        """Notice a turn that ends without a hook: an interrupt before the first token, or a prompt that was refused."""
+        idle = self._turns.active and reading.kind is Kind.BOX and not reading.busy and self._title_idle
         text = self._turns.text
+        given_back = idle and bool(reading.box) and screens.holds(reading.box or "", text)
+        refused = idle and not given_back and self._refused
+        if (
+            self._held("given_back", given_back and not self._turns.awaits_hook) < _GIVEN_BACK_S
+            and self._held("refused", refused) < _GIVEN_BACK_S
+            and self._held("silent", idle) < _SILENT_S
+        ):
+            return
+        ours = self._turns.command is not None
         self._read_transcript()
         if self._turns.awaits_hook:
             self._turns.give_up()
         else:
             self._turns.on_idle_box()
-        self._held("idle_box", False)
-        if text and reading.box and screens.holds(reading.box, text):
+        self._since.clear()
+        if given_back and ours:
             await self._clear_box()
 
     async def _clear_box(self) -> None:

@@ -94,10 +94,15 @@ class Turns:
         return self._submitted is not None
 
     @property
-    def text(self) -> str | None:
-        """The text of our own command in the turn that runs, None for a user's."""
-        command = self._submitted or (self._turn.command if self._turn else None)
-        return command.text if command else None
+    def text(self) -> str:
+        """What was asked in the turn that runs, as delivered, or as the hook reported it for a user's."""
+        command = self.command
+        return command.text if command else self._turn.text if self._turn else ""
+
+    @property
+    def command(self) -> Command | None:
+        """The command of the turn that runs, None for a user's."""
+        return self._submitted or (self._turn.command if self._turn else None)
 
     def submit(self, command: Command) -> None:
         """Note that Enter was pressed for this command."""
@@ -134,7 +139,7 @@ class Turns:
             self._submitted = None
 
     def on_idle_box(self) -> None:
-        """The screen has shown an idle box for a while, although a turn should run: it was ended without a hook."""
+        """The screen shows that the turn was ended without a hook: given back to the box, refused, or long idle."""
         if self._turn is not None and self._turn.status is None:
             if self._turn.prompt_id in self._taken:
                 self._end(self._turn.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted before the first token.")
