@@ -8,7 +8,6 @@ from tests.magics.conftest import Notebook
 from wxcode_jupyter.magics.completion import Completer
 from wxcode_jupyter.magics.subcommands import SUBCOMMANDS
 
-
 ALL = {
     *SUBCOMMANDS,
     *(name for item in SUBCOMMANDS.values() for option in item.options for name in option.names),

@@ -298,6 +298,7 @@ class FakeApi:
                 self.set_session(identifier, "idle")
                 return 200, self.sessions[identifier]
             case ("POST", ["commands"]):
+                self._start(identifier)
                 return self._queue(identifier, body)
             case ("GET", ["commands"]):
                 own = {key: item for key, item in self.commands.items() if item["output_project_id"] == identifier}

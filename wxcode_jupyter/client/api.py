@@ -261,8 +261,13 @@ class Client:
         return self._session("POST", project, "/interrupt")
 
     def trust(self, project: Project | str) -> SessionInfo:
-        """Choose Yes on the CLI's trust screen. Raises ``AttentionNeeded`` when no such screen is there."""
-        return self._session("POST", project, "/trust")
+        """Choose Yes on the CLI's trust screen, and wait until it has taken that (10 s at most).
+
+        Raises:
+            AttentionNeeded: No such screen is there.
+        """
+        self._session("POST", project, "/trust")
+        return Watch(self, _id(project), timeout_s=10.0, attended=True).until_trusted()
 
     def screen(self, project: Project | str, *, accept: str = "text/plain") -> str:
         """Return what the terminal shows now; ``accept`` may ask for ``text/html`` or ``text/x-ansi``."""
@@ -272,12 +277,10 @@ class Client:
     # -- commands and events --------------------------------------------------------------------------------------
 
     def send(self, project: Project | str, text: str, *, milestone: Milestone | str | None = None) -> Command:
-        """Start or resume the session where none lives, and queue one input for Claude.
+        """Queue one input for Claude; the server starts or resumes the session where none lives.
 
         The id is the client's choice, so that a repetition after a lost answer doubles nothing.
         """
-        if not self.session(project).state.live:
-            self.start_session(project)
         body = _given(id=str(ObjectId()), text=text, milestone_id=None if milestone is None else _id(milestone))
         key = _id(project)
         path = f"output-projects/{key}/commands"

@@ -150,6 +150,7 @@ def _spawn(environ: Mapping[str, str], folder: Path, log: Path) -> subprocess.Po
         "ServerApp.open_browser": "False",
         "ServerApp.root_dir": str(folder),
         "ServerApp.shutdown_no_activity_timeout": str(IDLE_LIMIT_S),
+        "ServerApp.reraise_server_extension_failures": "True",
         "WxcodeApp.headless": "True",
     }
     if os.geteuid() == 0:

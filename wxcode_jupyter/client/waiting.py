@@ -35,7 +35,7 @@ STEP_S = 0.2
 REFRESH_S = 1.0
 OUTAGE_S = 30.0
 _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
-_EVENTS_AT_ONCE = 500
+_EVENTS_AT_ONCE = 1000
 _RESUME = "`%wxmilestone resume` starts it again, and sends what is queued."
 V = TypeVar("V")
 
@@ -124,13 +124,21 @@ class Watch:
 
     def until_started(self) -> SessionInfo:
         """Wait until the session has left ``starting`` or the limit has passed, and return it; see ``wait_started``."""
+        session = self._while(lambda session: session.state is SessionState.STARTING)
+        self._check(session, "at its start")
+        return session
+
+    def until_trusted(self) -> SessionInfo:
+        """Wait until the CLI asks for trust no longer or the limit has passed, and return the session."""
+        return self._while(asks_for_trust)
+
+    def _while(self, holds: Callable[[SessionInfo], bool]) -> SessionInfo:
         while True:
             session = self._ask(lambda: self._client.session(self._project_id))
-            if session.state is not SessionState.STARTING:
-                self._check(session, "at its start")
+            if not holds(session):
                 return session
             try:
-                self._pause("the session is starting")
+                self._wait_a_step(f"the session is {session.state}")
             except CommandTimeout:
                 return session
 

@@ -24,7 +24,7 @@ from .results import (
     current_session,
 )
 
-_PAGE = 500
+_PAGE = 1000
 _RECENT = 3
 
 
