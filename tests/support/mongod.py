@@ -93,8 +93,9 @@ class Mongod:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """SIGSTOP it: connections stay, answers do not come."""
+        """SIGSTOP it, and wait until it stands: connections stay, answers do not come."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """SIGCONT it."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pymongo
 from bson.errors import BSONError
 from pymongo import AsyncMongoClient
 from pymongo.errors import (
@@ -36,7 +37,8 @@ DEFAULT_DATABASE = "wxcode"
 
 #: How long a server is looked for, and how long one operation may take, retries included.
 SERVER_SELECTION_TIMEOUT_MS = 3_000
-OPERATION_TIMEOUT_MS = 6_000
+OPERATION_TIMEOUT_MS = 5_000
+CLOSE_TIMEOUT_S = 2.0
 
 _OUT_OF_DISK_SPACE = 14031
 
@@ -73,11 +75,12 @@ class MongoStore(MongoProjects, MongoWork):
                 await finish_deletion(db, mark["_id"])
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; a server that hangs is not waited for."""
         client, self._client = self._client, None
         self._indexes_made = False
         if client is not None:
-            await client.close()
+            with pymongo.timeout(CLOSE_TIMEOUT_S):
+                await client.close()
 
     async def ping(self) -> None:
         """Ask the server."""
