@@ -6,8 +6,13 @@ Atomicity: each method is one atomic step to every other caller, in this process
 journalled write concern; SQLite: ``synchronous=FULL``). Documents of ``output_projects`` and ``milestones`` keep every
 field that is not ours. Text is data: no value is ever read as an operator.
 
-Raises everywhere: ``StoreUnavailable`` when the store cannot be reached (nothing was written, or the outcome is
-unknown: every method may be called again), ``NotFound`` for an id that nothing has.
+Raises everywhere: ``StoreUnavailable`` when the store cannot be reached or is not open (nothing was written, or the
+outcome is unknown: every method may be called again; one that tells who won may then tell its own winner that it lost,
+so read what is there), ``NotFound`` for an id that nothing has, ``InvalidId`` for one that is none, ``InvalidBody`` for
+a value that cannot be stored: text is valid Unicode, times have a zone and are kept in milliseconds, lists take
+``skip`` and ``limit`` from 0 on (a ``limit`` of 0 gives nothing but the total).
+
+After an outage, at ``open()`` too, the same object works again by itself. A cancelled call may have had its effect.
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ class Store(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Release every connection and thread; idempotent."""
+        """Release every connection and thread; idempotent. A closed store may be opened again."""
 
     @abstractmethod
     async def ping(self) -> None:
@@ -58,7 +63,8 @@ class Store(ABC):
         """Insert a project, reserving its name and its ``workspace_path`` (which the caller has made real).
 
         Documents that wxcode wrote count for both. Raises ``NameTaken``, ``FolderTaken`` (``project_id`` in the details
-        where known). A repeated call with the same id and content is no error.
+        where known). A repeated call with the same id and content is no error and changes nothing; other content
+        (name, folder, knowledge base, stack, configuration) under the same id is a ``StoreConflict``.
         """
 
     @abstractmethod
@@ -134,13 +140,13 @@ class Store(ABC):
         skip: int = 0,
         limit: int = 100,
     ) -> Page[Milestone]:
-        """Return milestones, oldest first."""
+        """Return milestones, oldest first, their contexts left out."""
 
     @abstractmethod
     async def move_milestone(
         self, milestone_id: str, expected: Collection[MilestoneStatus], status: MilestoneStatus
     ) -> Milestone | None:
-        """Set the status, compare-and-set, with ``updated_at``, and ``completed_at`` for ``completed``.
+        """Set the status, compare-and-set, with ``updated_at``; ``completed_at`` is of completed ones only.
 
         Returns the milestone as it is now, or None, and nothing changed, when its status is not among ``expected``.
         """
@@ -193,7 +199,8 @@ class Store(ABC):
     async def append_event(self, event: Event, *, key: str | None = None) -> Event:
         """Append an event and return it with its ``seq``: greater than that of every event stored before.
 
-        ``key`` makes it idempotent within the project: an event whose key is stored already is returned as stored.
+        So whoever goes on after the last ``seq`` he saw misses none. ``key`` makes it idempotent within the project: an
+        event whose key is stored already is returned as stored. ``data`` is any JSON.
         """
 
     @abstractmethod
