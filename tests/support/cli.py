@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.support.cli_terminal import CliTerminal, HookSpool
+from tests.support.cli_terminal import START_TIMEOUT_S, CliTerminal, HookSpool
 from wxcode_jupyter.testing.claude_home import ClaudeHome
 from wxcode_jupyter.testing.scripted_model import Rule, ScriptedModel
 
@@ -110,7 +110,7 @@ class CliRig:
         """Start the CLI in a PTY and return when its empty box is on the screen and its hooks have said so."""
         before = len(self.hooks.events("SessionStart"))
         terminal = self.start(*arguments, rows=rows, cols=cols)
-        terminal.wait_for(lambda: len(self.hooks.events("SessionStart")) > before, what="SessionStart")
+        terminal.wait_for(lambda: len(self.hooks.events("SessionStart")) > before, START_TIMEOUT_S, "SessionStart")
         terminal.wait_text(r"(?m)^❯\s*$")
         return terminal
 

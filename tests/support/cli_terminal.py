@@ -32,6 +32,7 @@ HOOK_EVENTS = (
     "SessionEnd",
 )
 PASTE = "\x1b[200~{}\x1b[201~"
+START_TIMEOUT_S = 60.0  # two seconds are usual; a busy machine was seen to need twenty
 ENTER, ESCAPE, INTERRUPT, DOWN = "\r", "\x1b", "\x03", "\x1b[B"
 
 _TITLE = re.compile(rb"\x1b\][02];([^\x07\x1b]*)(?:\x07|\x1b\\)")
@@ -97,10 +98,10 @@ class CliTerminal:
 
     @property
     def screen(self) -> str:
-        """What the emulated screen shows: its rows, blanks at their ends removed."""
+        """What the emulated screen shows: its rows, spaces at their ends removed (the CLI's non-breaking ones stay)."""
         with self._changed:
             rows = self._emulator.text().split("\n")
-        return "\n".join(row.rstrip() for row in rows).rstrip("\n")
+        return "\n".join(row.rstrip(" ") for row in rows).rstrip("\n")
 
     @property
     def title(self) -> str:
@@ -170,6 +171,20 @@ class CliTerminal:
 
         self.wait_for(seen, timeout_s, f"{pattern!r} on the screen")
         return found[0]
+
+    def press(self, key: str, until: Callable[[], object], what: str = "") -> None:
+        """Send a key, and again each two seconds until it has had its effect.
+
+        2.1.330 swallows keys now and then while a menu is new on the screen; use it where a second key does no harm.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            self.type(key)
+            try:
+                return self.wait_for(until, 2.0, what)
+            except TimeoutError:
+                if self._ended or time.monotonic() > deadline:
+                    raise
 
     def wait_exit(self, timeout_s: float = 30.0) -> int:
         """Block until the child has ended, and return its exit status, or minus the signal that ended it."""

@@ -20,7 +20,7 @@ _COMMAND = re.compile(
     r"(?:\s*<command-args>(?P<arguments>.*?)</command-args>)?",
     re.DOTALL,
 )
-_PASTED = re.compile(r"\n{0,2}<pasted_content id=\"[^\"]*\">\n?(.*?)\n?</pasted_content>\n{0,2}", re.DOTALL)
+_PASTED = re.compile(r"\n{0,2}<pasted_content id=\"[^\"]*\">\n?(.*?)\n?</pasted_content[^>]*>\n{0,2}", re.DOTALL)
 _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>\s*", re.DOTALL)
 _CWD = re.compile(r"(?:^|\n)[\s\-]*(?:Primary w|W)orking directory: *([^\n]+)")
 _ERROR_TYPES = {
@@ -98,11 +98,11 @@ def side_answer(body: Body) -> str:
 
 
 def working_directory(body: Body) -> str | None:
-    """Return the working directory that the CLI names in its system prompt or its first messages."""
+    """Return the working directory that the CLI names in its system prompt, or in one of its messages."""
     system = body.get("system")
     blocks = [{"text": system}] if isinstance(system, str) else system or []
     texts = [str(block.get("text", "")) for block in blocks]
-    for message in body.get("messages", [])[:2]:
+    for message in body.get("messages", []):
         content = message.get("content")
         texts += [content] if isinstance(content, str) else [str(b.get("text", "")) for b in content or []]
     for text in texts:

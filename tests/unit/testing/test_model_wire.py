@@ -25,7 +25,7 @@ def test_texts_are_those_of_the_user_without_reminders() -> None:
 
 def test_pasted_text_is_as_it_was_pasted() -> None:
     """2.1.330 wraps it: `claude-code-facts.md`, "Versions differ"."""
-    body = {"messages": [user('\n\n<pasted_content id="39d9">\nline 0\nline 1\n</pasted_content>\n\n')]}
+    body = {"messages": [user('\n\n<pasted_content id="39d9">\nline 0\nline 1\n</pasted_content id="39d9">\n\n')]}
     assert wire.user_texts(body) == ["line 0\nline 1"]
 
 
