@@ -7,6 +7,7 @@ screen that is not recognised is ``Kind.OTHER``, and then a person is asked.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,7 +43,8 @@ class Kind(StrEnum):
 _SCREENS: tuple[tuple[Kind, re.Pattern[str], str], ...] = (
     (
         Kind.TRUST,
-        re.compile(r"trust this folder|Do you trust the files in this folder", re.I),
+        # "No, exit" tells it from a permission menu whose command quotes it: the CLI takes a Yes there for more.
+        re.compile(r"(?=.*No, exit).*(?:trust this folder|Do you trust the files in this folder)", re.I | re.S),
         "Claude Code asks whether this folder is trusted. Choose Yes in the terminal, or run `%wxmilestone trust`.",
     ),
     (
@@ -147,11 +149,12 @@ def _read_without_box(text: str, lines: Sequence[str]) -> Reading:
 def holds(box: str, text: str) -> bool:
     """Whether the input box shows ``text``: in full, its tail (a box higher than the screen), or as a pasted block.
 
-    White space is not compared: the box wraps lines, and turns tabs into spaces.
+    Compared is what surely arrives: the box wraps lines and turns tabs into spaces, the CLI composes accents, and of
+    an emoji of several characters the emulator shows the first.
     """
-    shown, meant = "".join(box.split()), "".join(text.split())
-    if not shown:
-        return not meant
+    if not box.strip():
+        return not text.strip()
+    shown, meant = _compared(box), _compared(text)
     if shown == meant:
         return True
     if re.fullmatch(r"\[Pastedtext#\d+(?:\+\d+lines?)?\]", shown):
@@ -161,6 +164,17 @@ def holds(box: str, text: str) -> bool:
     if truncated:
         return meant.startswith(truncated[1]) and meant.endswith(truncated[2])
     return len(shown) > 200 and meant.endswith(shown)
+
+
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_JOINED = re.compile("\u200d.", re.S)
+_UNSURE = frozenset("Cc Cf Cn Co Cs Me Mc Mn So Zl Zp Zs".split())
+
+
+def _compared(text: str) -> str:
+    """Return a text without white space, accents, invisible characters and emoji."""
+    plain = unicodedata.normalize("NFD", _JOINED.sub("", text))
+    return "".join(each for each in plain if unicodedata.category(each) not in _UNSURE and each not in _SKIN_TONES)
 
 
 def unknown_command(screen: ScreenLike, command: str) -> bool:
