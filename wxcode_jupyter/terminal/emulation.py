@@ -20,6 +20,7 @@ from .wire import Channel, FrameError
 FEED_WINDOW_S = 0.005
 STALL_S = 20.0
 
+_MODULE = "wxcode_jupyter.terminal.emulator"
 _MAX_STARTS_WITHOUT_ANSWER = 3
 _MAX_CRASHES_OF_SESSION = 20
 
@@ -232,7 +233,7 @@ class _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self.helper = Helper(
-                "wxcode_jupyter.terminal.emulator",
+                _MODULE,
                 [kind] if kind else [],
                 {0: theirs.fileno(), 2: self._log_fd, MARK_FD: self._mark_fd},
             )
