@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-INTERRUPTED = "[Request interrupted by user"
-#: What the CLI writes for its own commands. A slash command of the user's (`<command-name>`) is a prompt when it has
-#: an id.
-_LOCAL = ("<local-command-", "<bash-input>", "<bash-stdout>")
+#: Also "[Request interrupted by user for tool use]".
+_INTERRUPTED = re.compile(r"\[Request interrupted by user[^\]\n]*\]")
+#: What the CLI writes for its own commands, `/clear` among them, in 2.1.197 with a prompt id; the entry of a user's own
+#: slash command begins with `<command-message>`.
+_LOCAL = ("<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>")
 _READ_BYTES = 1 << 20
 
 
@@ -29,8 +30,7 @@ class Entry:
 
     Attributes:
         kind: ``prompt`` (the CLI took a user's prompt), ``interrupt`` (Esc after the first token), ``assistant`` (a
-            text
-            of Claude's) or ``unknown_command``.
+            text of Claude's) or ``unknown_command``.
         text: The text as the transcript has it; a pasted prompt may be wrapped by the CLI, so compare ids, not texts.
         prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
     """
@@ -111,7 +111,7 @@ def parse(line: bytes) -> Entry | None:
         data = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(data, dict) or data.get("isSidechain") or data.get("isMeta"):
+    if not isinstance(data, dict) or data.get("isSidechain") or data.get("isMeta") or data.get("isCompactSummary"):
         return None
     match data.get("type"):
         case "user":
@@ -127,27 +127,24 @@ def parse(line: bytes) -> Entry | None:
 def _user(data: Mapping[str, Any]) -> Entry | None:
     prompt_id = data.get("promptId")
     text = _text(data)
-    if text.startswith(INTERRUPTED):
+    if _INTERRUPTED.fullmatch(text.strip()):
         return Entry("interrupt", text, prompt_id)
-    content = data.get("message", {}).get("content")
-    is_result = isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") == "tool_result" for block in content
-    )
-    if not isinstance(prompt_id, str) or is_result or text.startswith(_LOCAL):
+    kinds = {block.get("type") for block in _blocks(data)}
+    if not isinstance(prompt_id, str) or not kinds or "tool_result" in kinds or text.startswith(_LOCAL):
         return None
     return Entry("prompt", text, prompt_id)
 
 
 def _text(data: Mapping[str, Any]) -> str:
+    return "".join(str(block.get("text", "")) for block in _blocks(data) if block.get("type") == "text")
+
+
+def _blocks(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     message = data.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(
-            str(block.get("text", "")) for block in content if isinstance(block, dict) and block.get("type") == "text"
-        )
-    return ""
+        return [{"type": "text", "text": content}]
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
 def folder_of_links(data_dir: str, project_id: str) -> str:

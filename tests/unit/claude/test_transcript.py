@@ -1,0 +1,204 @@
+"""The CLI's transcripts: what in them is a prompt, how they are followed, and how they are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.recorded_screens import VERSIONS
+from wxcode_jupyter.claude.transcript import Entry, Transcript, keep, load_all, parse, transcript_path
+
+RECORDED = Path(__file__).parents[2] / "data" / "transcripts"
+NEW_MILESTONE = (
+    "<command-message>gsd:new-milestone</command-message>\n<command-name>/gsd:new-milestone</command-name>\n"
+    "<command-args>.milestones/{}/MILESTONE-CONTEXT.md</command-args>"
+)
+FOR_TOOL_USE = "[Request interrupted by user for tool use]"
+
+#: What was done in the recorded conversation -> its prompts, interrupts and unknown commands.
+EXPECTED = {
+    "clear": [("prompt", "after clear")],  # what comes before it is /clear's own entry
+    "compact": [("prompt", "remember me"), ("prompt", "after compact")],
+    "interrupts": [
+        ("prompt", "before token"),  # interrupted before the first token: nothing says so
+        ("prompt", "in the middle"),
+        ("interrupt", "[Request interrupted by user]"),
+        ("prompt", "and now"),
+    ],
+    "slash": [
+        ("prompt", NEW_MILESTONE.format("x")),
+        ("prompt", NEW_MILESTONE.format("y")),
+        ("unknown_command", "Unknown command: /nonesuch"),
+    ],
+    "tools": [
+        ("prompt", "touch it"),
+        ("prompt", "ask me"),
+        ("prompt", "write it"),
+        ("interrupt", FOR_TOOL_USE),
+        ("prompt", "ask two"),
+        ("interrupt", FOR_TOOL_USE),
+    ],
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_recorded_conversation(version: str, name: str) -> None:
+    entries = load_all(str(RECORDED / version / f"{name}.jsonl"))
+    assert [(entry.kind, entry.text) for entry in entries if entry.kind != "assistant"] == EXPECTED[name]
+    prompts = [entry.prompt_id for entry in entries if entry.kind == "prompt"]
+    assert len(set(prompts)) == len(prompts)
+    assert None not in prompts
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_interrupt_has_the_id_of_its_prompt(version: str) -> None:
+    entries = load_all(str(RECORDED / version / "interrupts.jsonl"))
+    assert entries[3].kind == "interrupt"
+    assert entries[3].prompt_id == entries[1].prompt_id
+
+
+def line(text: object, **fields: Any) -> bytes:
+    entry = {"type": "user", "promptId": "p", "message": {"role": "user", "content": text}} | fields
+    return json.dumps(entry).encode()
+
+
+def prompt(text: str) -> Entry:
+    return Entry("prompt", text, "p")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (line("hello"), prompt("hello")),
+        (line([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]), prompt("ab")),
+        (line([{"type": "image"}]), prompt("")),
+        (
+            line("[Request interrupted by user] is what it said"),
+            prompt("[Request interrupted by user] is what it said"),
+        ),
+        (line("<command-message>x</command-message>"), prompt("<command-message>x</command-message>")),
+        (line("hello", type="assistant", promptId=None), Entry("assistant", "hello", None)),
+        (line([{"type": "tool_use", "name": "Bash"}], type="assistant"), None),
+        (line([{"type": "tool_result", "content": "done"}]), None),
+        (line("hello", promptId=None), None),
+        (line("hello", promptId=7), None),
+        (line("hello", isMeta=True), None),
+        (line("hello", isSidechain=True), None),
+        (line("hello", isCompactSummary=True), None),
+        (line("<command-name>/clear</command-name>"), None),
+        (line("<local-command-stdout>x</local-command-stdout>"), None),
+        (line("<bash-input>ls</bash-input>"), None),
+        (line("hello", type="attachment"), None),
+        (line("hello", message=None), None),
+        (line("hello", message="hello"), None),
+        (line(None), None),
+        (line({"type": "text"}), None),
+        (line(["hello", 7]), None),
+        (
+            json.dumps({"type": "system", "content": "Unknown command: /x"}).encode(),
+            Entry("unknown_command", "Unknown command: /x", None),
+        ),
+        (json.dumps({"type": "system", "content": None}).encode(), None),
+        (b"", None),
+        (b"[]", None),
+        (b"null", None),
+        (b'{"type": "us', None),
+        (b"\xff\xfe\x00", None),
+        (line("hello")[:-1] + line("hello"), None),
+    ],
+)
+def test_one_line(data: bytes, expected: Entry | None) -> None:
+    assert parse(data) == expected
+
+
+WHOLE = b"".join(line(f"prompt {n} é\u2028", promptId=f"p{n}") + b"\n" for n in range(20)) + line("torn")[:-9]
+
+
+@given(st.lists(st.integers(0, len(WHOLE)), max_size=12))
+def test_each_entry_comes_once_however_the_file_grows(cuts: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.jsonl")
+        transcript, entries = Transcript(str(path)), []
+        for start, end in pairwise(sorted({0, *cuts, len(WHOLE)})):
+            with path.open("ab") as file:
+                file.write(WHOLE[start:end])
+            entries += transcript.load()
+        assert [entry.prompt_id for entry in entries] == [f"p{n}" for n in range(20)]
+        assert transcript.prompt_ids == {f"p{n}" for n in range(20)}
+        assert transcript.load() == []
+
+
+def test_a_line_counts_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    transcript = Transcript(str(path))
+    assert transcript.load() == []  # not there yet
+    path.write_bytes(line("hello"))
+    assert transcript.load() == []
+    with path.open("ab") as file:
+        file.write(b"\n")
+    assert [entry.text for entry in transcript.load()] == ["hello"]
+
+
+def test_a_long_transcript_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b"".join(line("x" * 700_000, promptId=f"p{n}") + b"\n" for n in range(5)))
+    assert [entry.prompt_id for entry in load_all(str(path))] == [f"p{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("environment", "cwd", "expected"),
+    [
+        ({"HOME": "/home/ada"}, "/w/my.app_1", "/home/ada/.claude/projects/-w-my-app-1/id.jsonl"),
+        ({"HOME": "/home/ada"}, "/w/É x", "/home/ada/.claude/projects/-w---x/id.jsonl"),
+        ({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/c"}, "/w", "/c/projects/-w/id.jsonl"),
+        ({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": ""}, "/w", "/home/ada/.claude/projects/-w/id.jsonl"),
+    ],
+)
+def test_where_a_transcript_is(environment: dict[str, str], cwd: str, expected: str) -> None:
+    assert transcript_path(environment, cwd, "id") == expected
+
+
+class TestKeep:
+    def test_it_follows_the_file_and_survives_it(self, tmp_path: Path) -> None:
+        path, links = tmp_path / "id.jsonl", tmp_path / "links"
+        path.write_bytes(b"one\n")
+        assert keep(str(path), str(links))
+        assert keep(str(path), str(links))
+        with path.open("ab") as file:
+            file.write(b"two\n")
+        path.unlink()
+        assert (links / "id.jsonl").read_bytes() == b"one\ntwo\n"
+        assert os.listdir(links) == ["id.jsonl"]
+        assert links.stat().st_mode & 0o777 == 0o700
+
+    def test_a_file_that_was_replaced_is_kept_in_its_place(self, tmp_path: Path) -> None:
+        path, links = tmp_path / "id.jsonl", tmp_path / "links"
+        path.write_bytes(b"old\n")
+        assert keep(str(path), str(links))
+        (tmp_path / "new").write_bytes(b"new\n")
+        os.replace(tmp_path / "new", path)
+        assert keep(str(path), str(links))
+        assert (links / "id.jsonl").samefile(path)
+
+    def test_what_is_not_there_is_not_kept(self, tmp_path: Path) -> None:
+        assert not keep(str(tmp_path / "id.jsonl"), str(tmp_path / "links"))
+
+    def test_what_was_cleaned_away_stays_kept(self, tmp_path: Path) -> None:
+        path, links = tmp_path / "id.jsonl", tmp_path / "links"
+        path.write_bytes(b"one\n")
+        keep(str(path), str(links))
+        path.unlink()
+        assert not keep(str(path), str(links))
+        assert (links / "id.jsonl").read_bytes() == b"one\n"
+
+    def test_another_file_system_is_no_error(self, tmp_path: Path) -> None:
+        assert not keep("/proc/self/status", str(tmp_path / "links"))
