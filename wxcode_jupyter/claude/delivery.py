@@ -18,6 +18,7 @@ ENTER = b"\r"
 ESCAPE = b"\x1b"
 CLEAR_LINE = b"\x15"
 TEXT_LIMIT_BYTES = 64 * 1024
+_KEY_S = 1.0  # how long a menu may take to follow an arrow key
 _PASTE = (b"\x1b[200~", b"\x1b[201~")
 
 
@@ -142,7 +143,9 @@ async def choose(
             return
         await terminal.write(b"\x1b[B" if current < target else b"\x1b[A")
         before = current
-        while before == current and asyncio.get_running_loop().time() <= deadline:
+        # 2.1.330 swallows keys now and then while a menu is new: after a second the next one is tried.
+        patience = min(deadline, asyncio.get_running_loop().time() + _KEY_S)
+        while before == current and asyncio.get_running_loop().time() <= patience:
             await changed()
             lines = screens.choices(await terminal.screen())
             current = next((number for number, choice in enumerate(lines) if choice.selected), None)

@@ -133,7 +133,8 @@ class LiveSession:
     async def trust(self) -> None:
         """Choose Yes on the trust screen, checked before Enter. Raises ``AttentionNeeded`` when none is shown."""
         screen = await self.terminal.screen()
-        if screens.read(screen).kind is not Kind.TRUST:
+        # It comes before SessionStart: what looks like it later only quotes it, and a Yes would grant something else.
+        if self._started or screens.read(screen).kind is not Kind.TRUST:
             raise AttentionNeeded(
                 "No trust screen is shown, so there is nothing to say Yes to.", screen="\n".join(screen.lines)
             )
@@ -289,10 +290,14 @@ class LiveSession:
             self._question = False
         if reading.kind is Kind.MENU and self._turns.active:
             self._question = True
-        if reading.kind is Kind.TRUST and self.trust_requested:
+        if reading.kind is Kind.TRUST and self.trust_requested and not self._started:
             self.trust_requested = False
-            await self.trust()
-            return
+            try:
+                await self.trust()
+            except AttentionNeeded as error:
+                log.warning("Project %s: the folder could not be trusted by itself: %s", self.project.id, error)
+            else:
+                return
         self._attention = self._needs_attention(reading)
         if self._started and reading.kind is Kind.BOX and not self._was_ready:
             self._was_ready = True
