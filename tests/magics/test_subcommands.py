@@ -186,6 +186,16 @@ def test_complete_and_fail_mean_the_one_in_progress(demo: Notebook) -> None:
         demo.run("%wxmilestone start logn")
 
 
+def test_a_milestone_whose_command_failed_is_told_again(demo: Notebook) -> None:
+    new_login(demo)
+    demo.run("%wxmilestone start login")
+    demo.api.accept()()
+    demo.api.end("failed", error="blocked")()
+    assert "blocked" in repr(demo.run("%wxmilestone start login"))
+    with pytest.raises(CommandFailed, match="blocked"):
+        demo.run("%wxmilestone start login --wait")
+
+
 def test_the_return_visit_starts_the_session_for_what_waits(demo: Notebook) -> None:
     new_login(demo)
     demo.run("%wxmilestone start login")

@@ -139,7 +139,7 @@ class FakeApi:
 
         def step() -> None:
             command = self.commands[self.only_command()]
-            self.set_command(command["id"], "accepted", **fields)
+            self.set_command(command["id"], "accepted", accepted_at=_now(), **fields)
             self.set_session(command["output_project_id"], "busy")
             if command["milestone_id"]:
                 self.milestones[command["milestone_id"]]["status"] = "in_progress"
@@ -256,7 +256,8 @@ class FakeApi:
                 path = f".milestones/{milestone['id']}/MILESTONE-CONTEXT.md"
                 return 200, {"context_path": path, "milestone_id": milestone["id"], "bytes": 7}
             case ("POST", ["start"]):
-                taken = [item for item in self.commands.values() if item["milestone_id"] == milestone["id"]]
+                own = [item for item in self.commands.values() if item["milestone_id"] == milestone["id"]]
+                taken = [item for item in own if item["accepted_at"] or item["status"] in ("queued", "delivering")]
                 if taken or milestone["status"] != "pending":
                     return 409, {"message": "It has started.", "reason": "already_started"}
                 text = f"/gsd:new-milestone .milestones/{milestone['id']}/MILESTONE-CONTEXT.md"

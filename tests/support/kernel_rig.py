@@ -46,7 +46,7 @@ class PapermillRun:
                 parts.append(f"{output['ename']}: {output['evalue']}")
             else:
                 parts.append(_joined(output["data"]["text/plain"]))
-        return "\n".join(parts)
+        return "".join(parts)
 
 
 def run_papermill(

@@ -224,11 +224,12 @@ class Watch:
         message = (shown.message if shown else "") or session.message or "Claude Code shows something unexpected."
         screen = session.screen or ""
         if asks_for_trust(session):
-            folder = self._ask(lambda: self._client.get_project(self._project_id)).workspace_path
+            project = self._ask(lambda: self._client.get_project(self._project_id))
+            folder = project.workspace_path
             return TrustRequired(
                 f"Claude Code asks whether the folder {folder} is trusted; nothing was typed. If you trust it: "
-                "`%wxmilestone trust`, or `%wxmilestone project NAME --trust`, or for the folders under the server's "
-                "workspace root c.WxcodeApp.trust_own_workspaces = True.",
+                f'`%wxmilestone trust`, or `%wxmilestone project "{project.name}" --trust`, or for the folders under '
+                "the server's workspace root c.WxcodeApp.trust_own_workspaces = True.",
                 workspace_path=folder,
                 screen=screen,
                 project_id=self._project_id,
@@ -263,10 +264,14 @@ def describe(event: Event) -> str:
         case "session_exited":
             return _joined(f"exit code {data.get('exit_code')}", data.get("message"))
         case "session_id_changed":
-            return f"{data.get('old')} -> {data.get('new')} ({data.get('cause')})"
+            return f"{data.get('claude_session_id') or data.get('new')} ({data.get('cause')})"
         case "attention":
             return _joined(data.get("kind"), data.get("message"))
-        case "tool_started":
+        case "command_queued":
+            return str(data.get("text", ""))
+        case "command_completed":
+            return str(data.get("outcome") or "")  # what Claude said comes as an event of its own
+        case "tool_started" | "question" if "tool_name" in data:
             return _joined(data.get("tool_name"), data.get("summary"))
         case "tool_finished":
             return str(data.get("tool_name", ""))

@@ -19,8 +19,10 @@ _LABELS = {
     "milestone_status": "milestone",
     "needed": "NEEDS YOU",
 }
-#: What a wait already shows by another line.
-_UNSAID = frozenset({"tool_finished", "session_started", "session_ready", "attention"})
+#: What another line says already.
+_UNSAID = frozenset(
+    {"attention", "command_delivering", "prompt_submitted", "session_ready", "session_started", "tool_finished"}
+)
 
 
 class ProgressPrinter:

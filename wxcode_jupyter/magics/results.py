@@ -6,6 +6,7 @@ Each is a picture of one moment; ``refresh()`` returns a new one. ``ok`` and ``e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
@@ -189,8 +190,9 @@ class SessionStatus(Result):
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
         table = [_row(item) for item in (*self.milestones, *self.commands)]
+        shown = session.screen if session.attention or session.exit_code else None  # an orderly end needs no picture
         badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
-        return Card(project.name, badge, rows, table, (session.screen or "").rstrip(), self.notes)
+        return Card(project.name, badge, rows, table, _squeezed(shown or ""), self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -242,6 +244,11 @@ def _row(item: object) -> list[str | Badge]:
                 f"{item.detail} {remedy}",
             ]
     return [str(item)]
+
+
+def _squeezed(screen: str) -> str:
+    """Return a screen with one blank line where it has many."""
+    return re.sub(r"\n(?:[^\S\n]*\n){2,}", "\n\n", screen).strip("\n")
 
 
 def _command_rows(command: Command) -> list[tuple[str, str]]:

@@ -94,11 +94,14 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
             raise _failed(milestone)
         return _milestone_result(context, milestone, notes=("It has ended: nothing was started.",))
     command = client.ensure_started(milestone)
-    if command is None or command.status.final:  # in progress, and nothing of it runs or waits
-        return _milestone_result(context, client.milestone(milestone), notes=(_TURN_IS_NOT_MILESTONE,))
-    if not client.session(project).state.live:  # the command waits for a session: a return visit
-        client.start_session(project)
-    _remember(context, command)
+    if command is None:  # in progress, by the word of another program
+        return _milestone_result(
+            context, client.milestone(milestone), notes=("It runs, but not by a command of ours.",)
+        )
+    if not command.status.final:
+        if not client.session(project).state.live:  # the command waits for a session: a return visit
+            client.start_session(project)
+        _remember(context, command)
     if not line["wait"]:
         notice_trouble(context, project)
         return _milestone_result(context, client.milestone(milestone))
