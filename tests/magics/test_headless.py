@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kernel_rig import private_environment, run_papermill
+from tests.support.server import WxServer
 
 CONNECT = "from wxcode_jupyter import Client; c = Client.connect(); print(c.info().pid, c.info().headless, c.url)"
 
@@ -101,6 +102,38 @@ def test_configuration_in_the_working_directory_is_not_executed(environment: dic
     said, _ = connect(environment, trap).communicate(timeout=110)
     assert " True http://" in said
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.fixture
+def idler(tmp_path: Path) -> list[str]:
+    """A program that lives where the CLI would: who holds a session is the subject, not what it says."""
+    program = tmp_path / "idler"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    return [str(program)]
+
+
+def test_a_running_server_is_used(tmp_path: Path, idler: list[str]) -> None:
+    with WxServer(tmp_path, private_environment(tmp_path), idler) as server:
+        for more in ({}, {"JPY_PARENT_PID": str(server.pid)}):
+            said, problem = connect({**server.environment(), **more}, tmp_path).communicate(timeout=110)
+            assert said.split() == [str(server.pid), "False", server.url], problem
+        assert servers(server.environment()) == []
+
+
+def test_a_session_of_another_server_is_used_there(
+    tmp_path: Path, idler: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = private_environment(tmp_path)
+    with WxServer(tmp_path, environment, idler) as first, WxServer(tmp_path, environment, idler) as second:
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", first.environment()["JUPYTER_RUNTIME_DIR"])
+        with first.client() as here, second.client() as there:
+            project = here.create_project("demo")
+            held = here.start_session(project)
+            assert there.start_session(project).pid == held.pid
+            assert there.session(project) == here.session(project)
+            here.stop(project)
+            assert not there.session(project).state.live
 
 
 def test_papermill_needs_no_server(environment: dict[str, str], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from ..errors import (
     WxcodeError,
 )
 from ..models import Command, CommandStatus, Event, SessionInfo, SessionState, now
+from .describe import describe
 from .values import asks_for_trust
 
 if TYPE_CHECKING:
@@ -255,35 +256,6 @@ class Watch:
         self._observer(Progress(now(), kind, text))
 
 
-def describe(event: Event) -> str:
-    """Return an event in words; one that this version does not know comes as its fields."""
-    data = event.data
-    match event.type:
-        case "session_state":
-            return f"{data.get('previous', '?')} -> {data.get('state', '?')}"
-        case "session_exited":
-            return _joined(f"exit code {data.get('exit_code')}", data.get("message"))
-        case "session_id_changed":
-            return f"{data.get('claude_session_id') or data.get('new')} ({data.get('cause')})"
-        case "attention":
-            return _joined(data.get("kind"), data.get("message"))
-        case "command_queued":
-            return str(data.get("text", ""))
-        case "command_completed":
-            return str(data.get("outcome") or "")  # what Claude said comes as an event of its own
-        case "tool_started" | "question" if "tool_name" in data:
-            return _joined(data.get("tool_name"), data.get("summary"))
-        case "tool_finished":
-            return str(data.get("tool_name", ""))
-        case "assistant_message":
-            return str(data.get("text", ""))
-        case "milestone_status":
-            return str(data.get("status", ""))
-        case _:
-            shown = {k: v for k, v in data.items() if not k.endswith("_id") and v not in (None, "", [], {})}
-            return ", ".join(f"{key}={value}" for key, value in shown.items())
-
-
 def _judge(command: Command) -> None:
     if command.status is CommandStatus.FAILED:
         reason = command.error or "no reason was given"
@@ -318,7 +290,3 @@ def _quoted(text: str) -> str:
 def _indented(screen: str) -> str:
     lines = [line.rstrip() for line in screen.splitlines() if line.strip()]
     return "".join(f"\n    {line}" for line in lines[-20:])
-
-
-def _joined(*parts: object) -> str:
-    return ": ".join(str(part) for part in parts if part not in (None, ""))

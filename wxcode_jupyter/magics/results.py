@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 from ..client import Check, Client, Project
-from ..client.waiting import describe
+from ..client.describe import describe
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, SessionInfo, SessionState
 from .cards import Badge, Card, Tone, clean_line, clock
 
