@@ -83,8 +83,13 @@ class OutputEncoder:
 
     def encode(self, chunk: bytes) -> str | None:
         """Return an output frame, or None while only a part of a character is there."""
-        text = self._decoder.decode(chunk)
-        return json.dumps({"type": "output", "data": text}) if text else None
+        return _output(self._decoder.decode(chunk))
+
+    def finish(self) -> str | None:
+        """Return what is left of a character whose rest never came, at the end or before bytes that are lost."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return _output(text)
 
 
 def status(*, connected: bool, session_id: str | None, message: str) -> str:
@@ -100,3 +105,7 @@ def error(message: str, code: str) -> str:
 def closed(exit_code: int | None) -> str:
     """Return the last frame of a session."""
     return json.dumps({"type": "closed", "exit_code": exit_code})
+
+
+def _output(text: str) -> str | None:
+    return json.dumps({"type": "output", "data": text}) if text else None

@@ -13,10 +13,14 @@ _MESSAGES: dict[str, dict[str, str]] = {
     },
     "resuming": {"en": "Resuming the conversation...", "pt-BR": "Retomando a conversa..."},
     "connected": {"en": "Connected.", "pt-BR": "Conectado."},
+    "lost": {
+        "en": "{count} bytes of output are no longer kept.",
+        "pt-BR": "{count} bytes da saida nao estao mais guardados.",
+    },
 }
 
 
-def message(name: str, language: str) -> str:
-    """Return a message; English where the language has none."""
+def message(name: str, language: str, *, count: int = 0) -> str:
+    """Return a message; English where the language has none. ``count`` is for those that tell a number."""
     texts = _MESSAGES[name]
-    return texts.get(language, texts["en"])
+    return texts.get(language, texts["en"]).format(count=count)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from tornado import web
+
 from .._version import __version__
 from ..errors import InvalidBody
 from ..models import CommandStatus, MilestoneStatus, OutputProject, check_id
@@ -270,8 +272,10 @@ class UnknownHandler(WxcodeHandler):
     """Every other path under the API."""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Say in JSON that there is nothing here."""
+        """Say in JSON that there is nothing here, to those who may know."""
         await super().prepare()
+        if not self.current_user:
+            raise web.HTTPError(403)
         self.set_status(404)
         self.finish({"message": "There is no such route; see openapi.yaml.", "reason": "not_found", "details": {}})
 

@@ -20,12 +20,13 @@ from ..errors import InvalidBody, SessionNotRunning, TerminalClosed, WxcodeError
 from ..models import MilestoneStatus, check_id
 from ..service.live import LiveSession
 from ..terminal.attachment import Attachment, Role
-from ..terminal.replies import HOLD_S, ReplyFilter
 from .base import CLOSE_CODES, WxcodeHandler, endpoint, lookup, to_json
+from .keyboard import Keyboard
 from .messages import message
 
 _SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 _EOF = b"\x04"
+_TYPED_BEFORE_S = 0.2  # how long a signal waits for the keys before it, which a program that hangs never takes
 
 
 class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
@@ -96,7 +97,7 @@ class TerminalHandler(SocketHandler):
 
     _live: LiveSession | None = None
     _attachment: Attachment | None = None
-    _flushing: asyncio.Task[None] | None = None
+    _keyboard: Keyboard | None = None
 
     async def get(self, identifier: str) -> None:
         """Ask who it is before the protocol is switched; what the id is worth is told afterwards, as a close code."""
@@ -108,8 +109,6 @@ class TerminalHandler(SocketHandler):
         self._role = Role.DRIVER if self._may_drive else Role.OBSERVER
         if self.get_query_argument("role", "") == "observer":
             self._role = Role.OBSERVER
-        self._filter = ReplyFilter()
-        self._typing = asyncio.Lock()
         await super().get(identifier)
 
     def open(self, identifier: str) -> None:
@@ -133,6 +132,8 @@ class TerminalHandler(SocketHandler):
         """Detach; the session lives on."""
         if self._attachment is not None:
             self._attachment.detach()
+        if self._keyboard is not None:
+            self._keyboard.leave()
         super().on_close()
 
     async def find_project(self, identifier: str) -> str:
@@ -140,40 +141,20 @@ class TerminalHandler(SocketHandler):
         raise NotImplementedError
 
     async def _take(self, frame: protocol.ClientFrame) -> None:
-        if self._live is None or self._attachment is None:
-            raise SessionNotRunning("The session is not up yet; wait for the status that says so.")
         if self._role is Role.OBSERVER:
             raise InvalidBody("An observer can neither type, resize nor signal.", field="type")
+        if self._live is None or self._attachment is None or self._keyboard is None:
+            raise SessionNotRunning("The session is not up yet; wait for the status that says so.")
         match frame:
             case protocol.Input(data):
-                await self._type(self._live, data.encode("utf-8", "surrogatepass"))
+                await self._keyboard.type(data.encode("utf-8", "surrogatepass"))
             case protocol.Resize(size):
                 self._attachment.set_size(size)
             case protocol.Signal("EOF"):
-                await self._live.write_from_client(_EOF)
+                await self._keyboard.type(_EOF)
             case protocol.Signal(name):
+                await self._keyboard.settle(_TYPED_BEFORE_S)
                 await self._live.terminal.signal(_SIGNALS[name])
-
-    async def _type(self, live: LiveSession, data: bytes) -> None:
-        """Type what is no terminal's answer; what may become one waits a moment for the rest (a lone Esc, too)."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-        keys = self._filter.feed(data)
-        async with self._typing:
-            if keys:
-                await live.write_from_client(keys)
-        if self._filter.pending:
-            self._flushing = asyncio.create_task(self._flush_held(live))
-
-    async def _flush_held(self, live: LiveSession) -> None:
-        await asyncio.sleep(HOLD_S)
-        keys = self._filter.flush()
-        self._flushing = None
-        try:
-            async with self._typing:
-                await live.write_from_client(keys)
-        except TerminalClosed:
-            return
 
     async def _attach_and_pump(self, identifier: str) -> None:
         await self._say("connecting", connected=False)
@@ -190,18 +171,31 @@ class TerminalHandler(SocketHandler):
             await sessions.start(project_id)
         self._live = live = sessions.live(project_id)
         self._attachment = live.terminal.attach(self._role)
+        if self._role is Role.DRIVER:
+            self._keyboard = Keyboard(live.write_from_client)
         await self._say("connected", connected=True, session_id=live.claude_session_id)
-        encoder = protocol.OutputEncoder()
-        async for chunk in self._attachment:
-            frame = encoder.encode(chunk.data)
-            if frame is not None:
-                await self.write_message(frame)
+        await self._pump(live, self._attachment)
         await live.closed.wait()
         await self.write_message(protocol.closed(live.terminal.exit_code))
         self.close(1000)
 
-    async def _say(self, name: str, *, connected: bool, session_id: str | None = None) -> None:
-        text = message(name, self.service.config.language)
+    async def _pump(self, live: LiveSession, attachment: Attachment) -> None:
+        """Send the output until its end; say so where the journal no longer has what comes next."""
+        encoder, sent = protocol.OutputEncoder(), 0
+        async for chunk in attachment:
+            if chunk.offset > sent:
+                await self._send_output(encoder.finish())
+                await self._say("lost", connected=True, session_id=live.claude_session_id, count=chunk.offset - sent)
+            await self._send_output(encoder.encode(chunk.data))
+            sent = chunk.end
+        await self._send_output(encoder.finish())
+
+    async def _send_output(self, frame: str | None) -> None:
+        if frame is not None:
+            await self.write_message(frame)
+
+    async def _say(self, name: str, *, connected: bool, session_id: str | None = None, count: int = 0) -> None:
+        text = message(name, self.service.config.language, count=count)
         await self.write_message(protocol.status(connected=connected, session_id=session_id, message=text))
 
 
@@ -214,12 +208,13 @@ class ProjectTerminalHandler(TerminalHandler):
 
 
 class MilestoneTerminalHandler(TerminalHandler):
-    """``/milestones/{id}/terminal``: starts the milestone when it is pending and was not started."""
+    """``/milestones/{id}/terminal``: starts the milestone when it is pending, was not started, and the user may."""
 
     async def find_project(self, identifier: str) -> str:
         """Return the milestone's project."""
         milestone = await self.service.store.get_milestone(identifier)
-        if milestone.status is MilestoneStatus.PENDING and self._role is Role.DRIVER:
+        drives = self._role is Role.DRIVER and await self.may("execute", "wxcode:milestone")
+        if drives and milestone.status is MilestoneStatus.PENDING:
             await self.service.milestones.start_once(identifier)
         return milestone.output_project_id
 

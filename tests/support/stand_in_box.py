@@ -1,0 +1,99 @@
+"""Stands in claude's place with an input box, hooks and a transcript: enough for sessions that become idle and busy.
+
+A prompt that begins with ``wait`` is worked on until Esc, any other one is done at once; ``/exit`` ends it politely,
+and says so in the file ``said-goodbye`` in the working directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tty
+import uuid
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+
+class Box:
+    """The program."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        options = dict(pairwise(arguments))
+        self.resumes = "--resume" in options
+        self.session_id = options.get("--resume") or options["--session-id"]
+        self.settings = json.loads(Path(options["--settings"]).read_text())
+        self.transcript = Path(f"transcript-{self.session_id}.jsonl").absolute()
+        self.text = ""
+        self.prompt_id = ""
+
+    def hook(self, name: str, **data: Any) -> None:
+        """Report an event as the CLI does: by the command in the settings."""
+        event = {
+            "hook_event_name": name,
+            "session_id": self.session_id,
+            "transcript_path": str(self.transcript),
+            "cwd": os.getcwd(),
+            **data,
+        }
+        for entry in self.settings["hooks"][name]:
+            for hook in entry["hooks"]:
+                subprocess.run(hook["command"], shell=True, input=json.dumps(event).encode(), check=True)
+
+    def note(self, kind: str, text: str) -> None:
+        """Append to the transcript."""
+        entry = {"type": kind, "promptId": self.prompt_id, "message": {"role": kind, "content": text}}
+        with open(self.transcript, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def draw(self) -> None:
+        """Show the box, and in the title whether it works."""
+        rule = "─" * 40
+        title = "⠂ working" if self.prompt_id else "✳ idle"
+        screen = f"\x1b]0;{title}\x07\x1b[2J\x1b[H{rule}\r\n❯ {self.text}\r\n{rule}\x1b[2;{3 + len(self.text)}H"
+        os.write(1, screen.encode())
+
+    def submit(self) -> None:
+        """Take what stands in the box."""
+        text, self.text = self.text, ""
+        if text == "/exit":
+            self.hook("SessionEnd", reason="prompt_input_exit")
+            Path("said-goodbye").touch()
+            sys.exit(0)
+        self.prompt_id = str(uuid.uuid4())
+        self.draw()
+        self.note("user", text)
+        self.hook("UserPromptSubmit", prompt=text, prompt_id=self.prompt_id)
+        if not text.startswith("wait"):
+            self.finish()
+
+    def finish(self) -> None:
+        """End the turn."""
+        self.note("assistant", "Done.")
+        self.hook("Stop", prompt_id=self.prompt_id, last_assistant_message="Done.")
+        self.prompt_id = ""
+
+    def run(self) -> None:
+        """Read keys until `/exit`."""
+        tty.setraw(0)
+        self.hook("SessionStart", source="resume" if self.resumes else "startup")
+        self.draw()
+        while keys := os.read(0, 65536).decode():
+            for mark in ("\x1b[200~", "\x1b[201~"):
+                keys = keys.replace(mark, "")
+            for key in keys:
+                if key == "\r":
+                    self.submit()
+                elif key == "\x1b" and self.prompt_id:
+                    self.finish()
+                elif key == "\x15":
+                    self.text = ""
+                elif key.isprintable():
+                    self.text += key
+            self.draw()
+
+
+if __name__ == "__main__":
+    Box(sys.argv[1:]).run()
