@@ -74,7 +74,10 @@ class WxServer:
             "store_url": self.store_url,
             **self.options,
         }
-        code = "c = get_config()\n" + "".join(f"c.WxcodeApp.{name} = {value!r}\n" for name, value in options.items())
+        # Only what is tested: JupyterLab takes seconds to load.
+        off = {"jupyterlab": False, "notebook_shim": False, "jupyter_lsp": False, "jupyter_server_terminals": False}
+        code = f"c = get_config()\nc.ServerApp.jpserver_extensions = {off!r}\n"
+        code += "".join(f"c.WxcodeApp.{name} = {value!r}\n" for name, value in options.items())
         self.folder.mkdir(exist_ok=True, parents=True)
         config = self.folder / f"config-{self.token[:6]}.py"
         config.write_text(code)

@@ -102,7 +102,9 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
     """
     if not screens.read(await terminal.screen()).free:
         raise NotFree
-    await terminal.write(_PASTE[0] + text.encode() + _PASTE[1])
+    # 2.1.197 offers files after a last word with @, and Enter would choose one; a blank behind it closes the list.
+    ending = " " if "@" in text.split()[-1] else ""
+    await terminal.write(_PASTE[0] + (text + ending).encode() + _PASTE[1])
     deadline = asyncio.get_running_loop().time() + settle_s
     while True:
         screen = await terminal.screen()
@@ -117,6 +119,17 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
             )
         await changed()
     await terminal.write(ENTER)
+
+
+async def _gone(terminal: Terminal, label: str, *, changed: Callable[[], Awaitable[None]], deadline: float) -> bool:
+    """Tell whether a menu with this line is gone within a second."""
+    loop = asyncio.get_running_loop()
+    patience = min(deadline, loop.time() + _KEY_S)
+    while loop.time() <= patience:
+        if not any(choice.label == label for choice in screens.choices(await terminal.screen())):
+            return True
+        await changed()
+    return False
 
 
 async def choose(
@@ -140,7 +153,9 @@ async def choose(
             )
         if current == target:
             await terminal.write(ENTER)
-            return
+            if await _gone(terminal, lines[target].label, changed=changed, deadline=deadline):
+                return
+            continue  # 2.1.330 swallows keys while a menu is new: look again, then press again
         await terminal.write(b"\x1b[B" if current < target else b"\x1b[A")
         before = current
         # 2.1.330 swallows keys now and then while a menu is new: after a second the next one is tried.

@@ -112,7 +112,7 @@ class Doctor:
         )
         found = commands.get("new-milestone")
         if found is None:
-            remedy = "npx @opengsd/gsd-core --claude --local (in the workspace)"
+            remedy = f"{gsd.INSTALL_COMMAND} (in the workspace)"
             return Check("GSD", False, "new-milestone is installed neither in the workspace nor in HOME.", remedy)
         initialized = has_project(project.workspace_path)
         detail = f"{found.spelling} and {len(commands) - 1} more" + (

@@ -64,7 +64,7 @@ class Milestones:
         project = await self._store.get_project(milestone.output_project_id)
         workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
         text = milestone.context if milestone.context is not None else f"# {milestone.element_name}\n"
-        path = write_context(workspace, milestone.id, text)
+        path = await asyncio.to_thread(write_context, workspace, milestone.id, text)
         return {"context_path": path, "milestone_id": milestone.id, "bytes": len(text.encode(errors="replace"))}
 
     async def start(self, milestone_id: str, *, command_id: str | None = None) -> Command:
@@ -92,7 +92,8 @@ class Milestones:
             project = await self._store.get_project(milestone.output_project_id)
             workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
             prepared = await self.prepare(milestone_id)
-            texts = self._texts(project, milestone, workspace, prepared["context_path"])
+            path = prepared["context_path"]
+            texts = await asyncio.to_thread(self._texts, project, milestone, workspace, path)
             for text in texts[:-1]:
                 await self._commands.enqueue(project.id, text)
             return await self._commands.enqueue(project.id, texts[-1], milestone_id=milestone.id, command_id=command_id)

@@ -75,6 +75,7 @@ class Turns:
     def __init__(self) -> None:
         self._submitted: Command | None = None
         self._turn: _Turn | None = None
+        self._next: list[_Turn] = []  # prompts that the CLI has queued itself (2.1.330 reports them at once)
         self._taken: set[str] = set()
         self._changes: list[Change] = []
 
@@ -121,7 +122,11 @@ class Turns:
                 said = f"{error}: {message}" if message and message != error else str(error)
                 self._end(event.prompt_id, CommandStatus.FAILED, error=said)
             case "SessionStart":
-                self._abandon()
+                while self._turn is not None:
+                    self._abandon()
+                    self._advance()
+            case "PreToolUse" | "PostToolUse" | "PermissionRequest":
+                self._skip_to(event.prompt_id)
 
     def on_entry(self, entry: Entry) -> None:
         """Take a new entry of the transcript."""
@@ -158,18 +163,24 @@ class Turns:
         if self._submitted is not None:
             self._changes.append(Requeued(self._submitted))
             self._submitted = None
-        turn = self._turn
-        if turn is None or turn.status is not None:
-            return
-        if turn.prompt_id in self._taken:
-            self._end(turn.prompt_id, CommandStatus.INTERRUPTED, error=CUT)
-        else:
-            if turn.command:
+        while (turn := self._turn) is not None:
+            if turn.prompt_id in self._taken:
+                self._end(turn.prompt_id, CommandStatus.INTERRUPTED, error=CUT)
+            elif turn.command:
                 self._changes.append(Requeued(turn.command))
+            self._conclude()
             self._turn = None
+            self._advance()
 
     def settle(self) -> list[Change]:
         """Return what has become certain since the last call, in order."""
+        self._conclude()
+        self._advance()
+        changes, self._changes = self._changes, []
+        return changes
+
+    def _conclude(self) -> None:
+        """Draw the conclusions about the turn that runs."""
         turn = self._turn
         if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
             turn.accepted = True
@@ -178,23 +189,33 @@ class Turns:
             if turn.command is not None:
                 self._changes.append(Ended(turn.command, turn.status, turn.last_message, turn.error))
             self._turn = None
-        changes, self._changes = self._changes, []
-        return changes
 
     def _begin(self, prompt_id: str, text: str) -> None:
-        if self._turn is not None:
-            if self._turn.prompt_id == prompt_id:
-                return
-            self._abandon()
+        if prompt_id in (turn.prompt_id for turn in (self._turn, *self._next) if turn is not None):
+            return
         command = None
         if self._submitted is not None and same_prompt(text, self._submitted.text):
             command, self._submitted = self._submitted, None
             self._changes.append(Bound(command, prompt_id))
-        self._turn = _Turn(command, prompt_id, text)
+        # While a turn runs this one waits in the CLI's queue (2.1.330), or the running one was ended without a word:
+        # what is heard next, of which of the two, tells.
+        self._next.append(_Turn(command, prompt_id, text))
+        self._advance()
+
+    def _advance(self) -> None:
+        if self._turn is None and self._next:
+            self._turn = self._next.pop(0)
+
+    def _skip_to(self, prompt_id: str | None) -> None:
+        """Something is heard of a prompt that waited: those before it are over."""
+        while prompt_id in [turn.prompt_id for turn in self._next]:
+            self._abandon()
+            self._advance()
 
     def _end(
         self, prompt_id: str | None, status: CommandStatus, *, message: object = None, error: str | None = None
     ) -> None:
+        self._skip_to(prompt_id)
         turn = self._turn
         if turn is None or turn.status is not None or (prompt_id is not None and prompt_id != turn.prompt_id):
             return
@@ -203,10 +224,9 @@ class Turns:
 
     def _abandon(self) -> None:
         """Another turn or conversation has begun: the turn before was ended without a word."""
-        if self._turn is not None:
-            self.on_idle_box()
-            self._changes = self.settle()
-            self._turn = None
+        self.on_idle_box()
+        self._conclude()
+        self._turn = None
 
     def _fail_unaccepted(self, reason: str) -> None:
         if self._turn is not None and self._turn.command is not None:

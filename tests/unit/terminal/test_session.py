@@ -138,7 +138,8 @@ async def test_all_output_up_to_the_exit_is_there_when_the_exit_is_reported(benc
 
 
 async def test_a_descendant_that_holds_the_terminal_open_does_not_delay_the_report(bench: Bench) -> None:
-    session = await bench.open(shell("setsid sh -c 'while :; do echo noise; done' & echo $!; sleep 0.1; exit 3"))
+    noise = "setsid timeout 10 sh -c 'while :; do echo noise; done'"
+    session = await bench.open(shell(f"{noise} & echo $!; sleep 0.1; exit 3"))
     await asyncio.wait_for(session.wait_closed(), 5)
     assert session.exit_code == 3
 
