@@ -1,0 +1,84 @@
+"""The hooks' settings and spool: what is installed, and how events are read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wxcode_jupyter.claude.hooks import EVENTS, HookSpool
+
+
+def installed(folder: Path, *events: bytes) -> HookSpool:
+    """Return a spool in which events have arrived, as the relay leaves them."""
+    spool = HookSpool(str(folder))
+    spool.install(tui="default")
+    for number, data in enumerate(events):
+        (folder / "spool" / f"{1795361732585886497 + number}-{number}.json").write_bytes(data)
+    return spool
+
+
+def event(number: int = 0, **fields: Any) -> bytes:
+    return json.dumps({"hook_event_name": "Stop", "session_id": "s", "number": number, **fields}).encode()
+
+
+def test_the_settings_are_json_with_every_event_and_the_renderer(tmp_path: Path) -> None:
+    spool = HookSpool(str(tmp_path / "it's"))
+    spool.install(tui="fullscreen")
+    settings = json.loads(Path(spool.settings_path).read_bytes())
+    assert settings["tui"] == "fullscreen"
+    assert tuple(settings["hooks"]) == EVENTS
+    commands = [group["hooks"] for groups in settings["hooks"].values() for group in groups]
+    assert all(command == commands[0] for command in commands)
+    assert [command["type"] for command in commands[0]] == ["command"]
+
+
+def test_an_event_stays_until_it_is_removed(tmp_path: Path) -> None:
+    spool = installed(tmp_path, event(0), event(1))
+    first, second = spool.load()
+    assert spool.load() == [first, second]
+    spool.remove(first.key)
+    spool.remove(first.key)
+    assert HookSpool(str(tmp_path)).load() == [second]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe",
+        b"{}",
+        b'{"hook_event_name": "Stop"}',
+        b'{"session_id": "s"}',
+    ],
+)
+def test_a_broken_file_is_put_aside_once(tmp_path: Path, broken: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    spool = installed(tmp_path, event())
+    (tmp_path / "spool" / "1.json").write_bytes(broken)
+    assert len(spool.load()) == 1
+    assert len(spool.load()) == 1
+    assert [record.getMessage().endswith("1.json") for record in caplog.records] == [True]
+    assert (tmp_path / "spool" / "1.bad").read_bytes() == broken
+
+
+def test_what_is_no_event_yet_is_left_alone(tmp_path: Path) -> None:
+    spool = installed(tmp_path)
+    (tmp_path / "spool" / ".4711").write_bytes(event())
+    assert spool.load() == []
+    assert (tmp_path / "spool" / ".4711").exists()
+
+
+def test_a_folder_that_is_gone_holds_no_events(tmp_path: Path) -> None:
+    assert HookSpool(str(tmp_path / "gone")).load() == []
+
+
+@pytest.mark.parametrize(("data", "expected"), [({"prompt_id": "p"}, "p"), ({}, None), ({"prompt_id": 7}, None)])
+def test_the_prompt_id(tmp_path: Path, data: dict[str, Any], expected: str | None) -> None:
+    spool = installed(tmp_path, event(**data))
+    assert spool.load()[0].prompt_id == expected
