@@ -87,12 +87,13 @@ def command_line(
 
     With ``resume`` the CLI keeps that id (``--resume``); without, a new conversation gets an id chosen here
     (``--session-id``), because interactive mode never prints one. The permission mode is always passed: with none,
-    2.1.330 starts in *auto mode*. The user's arguments come first, so that a variadic one cannot swallow ours.
+    2.1.330 starts in *auto mode*. The user's arguments come last, so that one that takes several values, or whose value
+    was forgotten, cannot swallow ours.
     """
     session_id = resume or str(uuid.uuid4())
-    argv = [*claude_command, *check_arguments(arguments)]
+    argv = [*claude_command, "--settings", settings_path, "--permission-mode", check_permission_mode(permission_mode)]
+    argv += ["--resume", session_id] if resume else ["--session-id", session_id]
     if model:
         argv += ["--model", model]
-    argv += ["--settings", settings_path, "--permission-mode", check_permission_mode(permission_mode)]
-    argv += ["--resume", session_id] if resume else ["--session-id", session_id]
+    argv += check_arguments(arguments)
     return CommandLine(tuple(argv), session_id, resume is not None)
