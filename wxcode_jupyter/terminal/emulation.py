@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
-import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import TerminalClosed, TerminalError
 from ..models import TermSize
-from .emulator import MARK, MARK_FD
-from .helper import Helper
+from .emulator_process import EmulatorProcess
 from .screen import ScreenView
-from .wire import Channel, FrameError
 
 FEED_WINDOW_S = 0.005
-STALL_S = 20.0
 
-_MODULE = "wxcode_jupyter.terminal.emulator"
 _MAX_STARTS_WITHOUT_ANSWER = 3
 _MAX_CRASHES_OF_SESSION = 20
-
-_log = logging.getLogger(__name__)
 
 
 class EmulatedScreen:
@@ -129,7 +120,7 @@ class Emulation:
         self._requests: dict[int, tuple[EmulatedScreen, dict[str, Any], asyncio.Future[dict[str, Any]]]] = {}
         self._generation = 0
         self._starts_without_answer = 0
-        self._worker: _Worker | None = None
+        self._worker: EmulatorProcess | None = None
 
     def open(self, folder: str, head: Callable[[], int], on_replies: Callable[[bytes], None]) -> EmulatedScreen:
         """Return the emulator of the session whose journal is in ``folder``."""
@@ -173,7 +164,7 @@ class Emulation:
         if self._worker is None:
             self._generation += 1
             self._starts_without_answer += 1
-            self._worker = _Worker(self._kind, self._receive, self._died)
+            self._worker = EmulatorProcess(self._kind, self._receive, self._died)
         if screen.generation != self._generation:
             screen.generation = self._generation
             self._worker.send(screen.describe())
@@ -214,99 +205,3 @@ class Emulation:
                 del self._requests[number]
                 if not future.done():
                     future.set_exception(error)
-
-
-class _Worker:
-    """One life of the worker's process."""
-
-    def __init__(
-        self, kind: str, on_answer: Callable[[dict[str, Any]], bool], on_death: Callable[[int, int, int], None]
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._on_answer = on_answer
-        self._on_death = on_death
-        self._watchdog: asyncio.TimerHandle | None = None
-        self._seen_mark = b""
-        self._mark_fd = os.memfd_create("wxcode-emulator-mark")
-        self._log_fd = os.memfd_create("wxcode-emulator-log")
-        self._files: tuple[int, ...] = (self._mark_fd, self._log_fd)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.helper = Helper(
-                _MODULE,
-                [kind] if kind else [],
-                {0: theirs.fileno(), 2: self._log_fd, MARK_FD: self._mark_fd},
-            )
-        self._channel = Channel(ours)
-        self._loop.add_reader(ours.fileno(), self._receive)
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a request; one that comes when the worker is dead is sent to the next."""
-        if self._channel.fileno() < 0:
-            return
-        self._channel.send(message)
-        if self._channel.backlog:
-            self._loop.add_writer(self._channel.fileno(), self._flush)
-
-    def expect(self) -> None:
-        """Kill the worker when it stands still although an answer is due."""
-        if self._watchdog is None and self._channel.fileno() >= 0:
-            self._seen_mark = b""
-            self._watchdog = self._loop.call_later(STALL_S, self._check_progress)
-
-    async def stop(self) -> None:
-        """End the process, which has nothing to lose, and take no notice of its end."""
-        self._detach()
-        self.helper.kill()
-        await self.helper.exited
-        self._close_files()
-
-    def _receive(self) -> None:
-        try:
-            messages = self._channel.receive()
-            for message in messages or ():
-                if not self._on_answer(message) and self._watchdog:
-                    self._watchdog.cancel()
-                    self._watchdog = None
-        except FrameError:
-            messages = None
-            self.helper.kill()
-        if messages is None:
-            self._detach()
-            self.helper.exited.add_done_callback(self._bury)
-
-    def _bury(self, exited: asyncio.Future[int]) -> None:
-        log = os.pread(self._log_fd, 1 << 20, 0)[-2000:].decode(errors="replace").strip()
-        _log.warning("The emulator's process ended with status %s; it is started again. %s", exited.result(), log)
-        mark = os.pread(self._mark_fd, MARK.size, 0)
-        self._close_files()
-        _steps, session, offset, length = MARK.unpack(mark) if mark else (0, -1, 0, 0)
-        self._on_death(session, offset, length)
-
-    def _detach(self) -> None:
-        if self._watchdog:
-            self._watchdog.cancel()
-            self._watchdog = None
-        if self._channel.fileno() < 0:
-            return
-        self._loop.remove_reader(self._channel.fileno())
-        self._loop.remove_writer(self._channel.fileno())
-        self._channel.close()
-
-    def _close_files(self) -> None:
-        for fd in self._files:
-            os.close(fd)
-        self._files = ()
-
-    def _flush(self) -> None:
-        if self._channel.flush():
-            self._loop.remove_writer(self._channel.fileno())
-
-    def _check_progress(self) -> None:
-        mark = os.pread(self._mark_fd, MARK.size, 0)
-        if mark == self._seen_mark:
-            self._watchdog = None
-            self.helper.kill()
-        else:
-            self._seen_mark = mark
-            self._watchdog = self._loop.call_later(STALL_S, self._check_progress)

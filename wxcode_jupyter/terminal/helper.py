@@ -13,6 +13,7 @@ from typing import Any
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FIRST_SOURCE = 10
+_UNKNOWN_STATUS = 255 << 8
 
 # Helpers that outlive the loop that started them are reaped when the next one starts.
 _abandoned: set[int] = set()
@@ -69,7 +70,10 @@ class Helper:
             _reap_abandoned()
 
     def _notice_exit(self) -> None:
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody in this process waits for all children
+            pid, status = self.pid, _UNKNOWN_STATUS
         if not pid:
             return
         self._forget()
@@ -82,7 +86,27 @@ class Helper:
         os.close(self._pidfd)
 
 
+async def readable(fd: int) -> None:
+    """Wait until a descriptor can be read, or is at its end."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
 def _reap_abandoned() -> None:
     for pid in list(_abandoned):
-        if os.waitpid(pid, os.WNOHANG)[0]:
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0]
+        except ChildProcessError:
+            ended = pid
+        if ended:
             _abandoned.discard(pid)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

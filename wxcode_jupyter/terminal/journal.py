@@ -99,7 +99,7 @@ class JournalWriter:
         self._starts.append(self.head)
         self._size = 0
         while len(self._starts) > 2 and self.head - self._starts[0] > self._limit_bytes:
-            os.unlink(_segment_path(self._folder, self._starts.pop(0)))
+            _unlink(_segment_path(self._folder, self._starts.pop(0)))
 
     def _end_segment(self) -> None:
         if self._fd is None:
@@ -107,7 +107,7 @@ class JournalWriter:
         os.close(self._fd)
         self._fd = None
         if not self._size:  # an empty one would claim an offset that was never written
-            os.unlink(_segment_path(self._folder, self._starts.pop()))
+            _unlink(_segment_path(self._folder, self._starts.pop()))
 
 
 class JournalReader:
@@ -212,9 +212,8 @@ class SizeRecord:
 def clear(folder: str) -> None:
     """Delete the journal's files in ``folder``, and nothing else; the folder stays."""
     for start in _segment_starts(folder):
-        os.unlink(_segment_path(folder, start))
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(folder, _SIZES_NAME))
+        _unlink(_segment_path(folder, start))
+    _unlink(os.path.join(folder, _SIZES_NAME))
 
 
 def remove(folder: str) -> None:
@@ -227,6 +226,11 @@ def remove(folder: str) -> None:
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
             raise
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):  # somebody may tidy up while we write
+        os.unlink(path)
 
 
 def _segment_starts(folder: str) -> list[int]:

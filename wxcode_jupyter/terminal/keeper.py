@@ -2,8 +2,8 @@
 
 One per user and data directory, started by whichever server needs it first (``process.KeeperClient``) as
 ``python -m wxcode_jupyter.terminal.keeper <folder>``. The folder belongs to the user alone (0700) and holds the socket
-``keeper.sock`` (0600). The keeper ends the sessions of a server whose connection closes, and exits by itself when it
-has had nothing to keep for ``IDLE_EXIT_S``. It imports the standard library and ptyprocess only.
+``keeper.sock`` (0600, see ``rendezvous``). The keeper ends the sessions of a server whose connection closes, and exits
+by itself when it has had nothing to keep for ``IDLE_EXIT_S``. It imports the standard library and ptyprocess only.
 
 Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok": {...}}`` or ``{"id", "error":
 {"code", "message", "details"}}``:
@@ -20,28 +20,24 @@ and ``{"event": "exited", "key", "exit_code", "head"}`` comes unasked to the con
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import resource
 import signal
 import socket
 import struct
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
+from wxcode_jupyter.terminal import rendezvous
 from wxcode_jupyter.terminal.child import Child
 from wxcode_jupyter.terminal.ownership import WorkspaceLock, WorkspaceLocked
 from wxcode_jupyter.terminal.reactor import READABLE, WRITABLE, Reactor, Timer
 from wxcode_jupyter.terminal.wire import PROTOCOL_VERSION, Channel, FrameError
 
 IDLE_EXIT_S = 3.0
-SOCKET_NAME = "keeper.sock"
 
 _MAX_BACKLOG_BYTES = 1 << 20
-_TAKEOVER_S = 2.0
 _ACCEPT_RETRY_S = 0.2
 
 
@@ -276,85 +272,19 @@ class Keeper:
         self._check_idle()
 
 
-def open_folder(folder: str) -> int:
-    """Make the keeper's folder where it is missing, and return a descriptor of it once it is known to be private.
-
-    Raises:
-        PermissionError: It belongs to somebody else, or others may enter it.
-    """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    status = os.fstat(fd)
-    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        os.close(fd)
-        raise PermissionError(
-            f"{folder} has to belong to you and be closed to others (chmod 700): it has mode "
-            f"{status.st_mode & 0o777:o} and belongs to user {status.st_uid}."
-        )
-    return fd
-
-
-def socket_path(folder_fd: int) -> str:
-    """Return a path to the socket that is short however long the folder's is (the kernel takes 107 bytes)."""
-    return f"/proc/self/fd/{folder_fd}/{SOCKET_NAME}"
-
-
-def serves(folder_fd: int) -> bool:
-    """Say whether a keeper answers in this folder."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(socket_path(folder_fd))
-        except OSError:
-            return False
-        return True
-
-
-def take_over(folder_fd: int) -> bool:
-    """Become this folder's keeper: ``False`` when another one serves; wait for one that is just leaving."""
-    deadline = time.monotonic() + _TAKEOVER_S
-    while True:
-        try:
-            fcntl.flock(folder_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if serves(folder_fd) or time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-
-
-def listen(folder_fd: int) -> socket.socket:
-    """Bind the socket, in place of what a dead keeper left."""
-    remove_socket(folder_fd)
-    listener = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(socket_path(folder_fd))
-    finally:
-        os.umask(mask)
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener
-
-
-def remove_socket(folder_fd: int) -> None:
-    """Delete the socket's file, if there is one."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(SOCKET_NAME, dir_fd=folder_fd)
-
-
 def main(arguments: list[str], on_ready: Callable[[], None]) -> None:
     """Keep, until there is nothing to keep; ``on_ready`` is called when clients can connect."""
-    folder_fd = open_folder(arguments[0])
+    folder_fd = rendezvous.open_folder(arguments[0])
     os.chdir("/")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if not take_over(folder_fd):
+    if not rendezvous.take_over(folder_fd):
         return
-    with listen(folder_fd) as listener:
+    with rendezvous.listen(folder_fd) as listener:
         on_ready()
         Keeper(listener).run()
         # In this order: whoever finds no socket starts a keeper, which waits for the lock that ends with us.
-        remove_socket(folder_fd)
+        rendezvous.remove_socket(folder_fd)
 
 
 def _announce() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import KeeperUnavailable, TerminalError, by_code
-from . import keeper, ownership
-from .helper import Helper
+from . import ownership, rendezvous
+from .helper import Helper, readable
+from .launch import LOG_NAME, read_log, start_keeper
 from .wire import PROTOCOL_VERSION, Channel, FrameError
 
 _START_TIMEOUT_S = 15.0
 _REQUEST_TIMEOUT_S = 20.0
 _RETRY_S = 0.02
 _LOST_GRACE_S = 1.0
-_LOG_NAME = "keeper.log"
-_LOCK_NAME = "keeper.lock"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class ChildProcess:
 
     async def _wait_ended(self, timeout_s: float) -> bool:
         try:
-            await asyncio.wait_for(_readable(self._pidfd), timeout_s)
+            await asyncio.wait_for(readable(self._pidfd), timeout_s)
         except TimeoutError:
             return False
         return True
@@ -88,9 +89,10 @@ class KeeperClient:
     raise ``KeeperUnavailable``; connect again for new sessions.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, folder: str) -> None:
         self.lost = False
         self.pid = 0
+        self._folder = folder
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
@@ -110,24 +112,24 @@ class KeeperClient:
         """
         folder = os.path.abspath(folder)  # noqa: ASYNC240  (computes only)
         try:
-            folder_fd = keeper.open_folder(folder)
+            folder_fd = rendezvous.open_folder(folder)
         except OSError as error:
             raise KeeperUnavailable(f"The keeper's folder cannot be used: {error}") from error
         helper: Helper | None = None
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 while True:
-                    if client := await cls._try_connect(folder_fd):
+                    if client := await cls._try_connect(folder, folder_fd):
                         client._helper, helper = helper, None
                         return client
                     if helper:
                         helper.abandon()
-                    helper = await _start_keeper(folder, folder_fd)
+                    helper = await start_keeper(folder, folder_fd)
                     if helper is None:
                         await asyncio.sleep(_RETRY_S)
         except TimeoutError:
             raise KeeperUnavailable(
-                f"The keeper did not start within {_START_TIMEOUT_S:.0f} s; {folder}/{_LOG_NAME} may say why."
+                f"The keeper did not start within {_START_TIMEOUT_S:.0f} s; {folder}/{LOG_NAME} may say why."
             ) from None
         finally:
             if helper:
@@ -135,15 +137,15 @@ class KeeperClient:
             os.close(folder_fd)
 
     @classmethod
-    async def _try_connect(cls, folder_fd: int) -> KeeperClient | None:
+    async def _try_connect(cls, folder: str, folder_fd: int) -> KeeperClient | None:
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
         try:
-            sock.connect(keeper.socket_path(folder_fd))
+            sock.connect(rendezvous.socket_path(folder_fd))
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
             sock.close()
             return None
-        client = cls(Channel(sock))
+        client = cls(Channel(sock), folder)
         try:
             client.pid = (await client._request({"op": "hello", "versions": [PROTOCOL_VERSION]}))["pid"]
         except BaseException as error:
@@ -220,6 +222,9 @@ class KeeperClient:
             self._disconnect(f"The keeper cannot be understood: {error}")
         else:
             if messages is None:
+                if self._children:
+                    count = len(self._children)
+                    _log.error("The keeper died, and with it %d sessions. %s", count, read_log(self._folder))
                 self._disconnect("The keeper is gone; start the session again.")
 
     def _handle(self, message: dict[str, Any]) -> None:
@@ -267,57 +272,3 @@ class KeeperClient:
             self._rescues.add(rescue)
             rescue.add_done_callback(self._rescues.discard)
         self._children.clear()
-
-
-async def _start_keeper(folder: str, folder_fd: int) -> Helper | None:
-    """Start a keeper and wait until it listens; ``None`` when somebody else did or does it."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    lock_fd = os.open(_LOCK_NAME, flags, 0o600, dir_fd=folder_fd)
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if keeper.serves(folder_fd):
-            return None
-        log_fd = os.open(_LOG_NAME, flags | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=folder_fd)
-        try:
-            return await _run_keeper(folder, log_fd)
-        finally:
-            os.close(log_fd)
-    except BlockingIOError:
-        return None
-    finally:
-        os.close(lock_fd)
-
-
-async def _run_keeper(folder: str, log_fd: int) -> Helper:
-    ready_read, ready_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        helper = Helper("wxcode_jupyter.terminal.keeper", [folder], {1: ready_write, 2: log_fd})
-    finally:
-        os.close(ready_write)
-    try:
-        await _readable(ready_read)
-        failed = not os.read(ready_read, 64) and await helper.exited
-    except BaseException:
-        helper.abandon()
-        raise
-    finally:
-        os.close(ready_read)
-    if failed:
-        log = os.pread(log_fd, 4000, 0).decode(errors="replace").strip()
-        raise KeeperUnavailable(f"The keeper ended with status {helper.exit_code}: {log}")
-    return helper
-
-
-async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, _wake, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(fd)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

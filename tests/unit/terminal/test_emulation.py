@@ -16,7 +16,7 @@ import pytest
 from tests.support.terminal import Bench, output_until, python, screen_until, until
 from wxcode_jupyter.errors import TerminalClosed, TerminalError
 from wxcode_jupyter.models import TermSize
-from wxcode_jupyter.terminal import emulation as emulation_module
+from wxcode_jupyter.terminal import emulator_process
 from wxcode_jupyter.terminal.emulation import EmulatedScreen, Emulation
 from wxcode_jupyter.terminal.journal import JournalWriter, SizeChange, SizeRecord
 
@@ -164,7 +164,7 @@ async def test_a_worker_that_stands_still_is_replaced(
     recording = record()
     recording.feed(b"hello")
     await recording.screen.view()
-    monkeypatch.setattr(emulation_module, "STALL_S", 1.0)
+    monkeypatch.setattr(emulator_process, "STALL_S", 1.0)
     assert emulation.pid
     os.kill(emulation.pid, signal.SIGSTOP)
     assert (await recording.screen.view()).lines[0] == "hello"
@@ -173,7 +173,7 @@ async def test_a_worker_that_stands_still_is_replaced(
 async def test_a_worker_that_never_starts_is_an_error_in_the_end(
     emulation: Emulation, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emulation_module, "_MODULE", "wxcode_jupyter.terminal.no_such_module")
+    monkeypatch.setattr(emulator_process, "MODULE", "wxcode_jupyter.terminal.no_such_module")
     with pytest.raises(TerminalError, match="does not start"):
         await record().screen.view()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -134,6 +135,23 @@ def test_a_full_disk_loses_bytes_but_no_offsets_and_it_goes_on_afterwards(folder
     assert chunks == [[0, 1500, "b"], [4000, 1000, "e"]]
     assert (written, head, head_when_full) == (5000, 5000, 1500)
     assert done.stderr.count("output is being lost") == 1
+
+
+def test_a_folder_that_is_deleted_under_the_writer_loses_output_only(
+    folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = JournalWriter(folder, limit_bytes=0, segment_bytes=10)
+    for round_begins in (True, False):
+        for _ in range(5):
+            writer.append(b"0123456789")
+        if round_begins:
+            shutil.rmtree(folder)
+    assert writer.head == 100
+    assert capsys.readouterr().err.count("output is being lost") == 1
+    os.mkdir(folder)
+    writer.append(b"again")
+    assert read_all(JournalReader(folder)) == [(100, b"again")]
+    writer.close()
 
 
 def test_sizes_are_recorded_in_order_and_loaded_once(folder: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import resource
 import signal
 from datetime import UTC, datetime
 
@@ -135,6 +136,29 @@ async def test_all_output_up_to_the_exit_is_there_when_the_exit_is_reported(benc
     output = await output_to_end(session)
     assert output.split() == [b"%d" % number for number in range(1, 200001)]
     assert session.head == len(output)
+
+
+async def test_a_disk_that_takes_no_more_loses_output_but_the_session_goes_on(bench: Bench) -> None:
+    # The keeper inherits a limit on the size of files: each segment takes 100 kB, then writing fails as on a full disk.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        session = await bench.open(shell("seq 1 200000; read line; echo end; exit 4"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    await session.write(b"\n")
+    await session.wait_closed()
+    position, lost, last = 0, 0, b""
+    async with session.attach("observer") as client:
+        async for chunk in client:
+            lost += chunk.offset - position
+            position, last = chunk.end, chunk.data
+    assert lost > 0
+    assert position == len("".join(f"{number}\r\n" for number in range(1, 200001))) + len("\r\nend\r\n")
+    assert last.endswith(b"end\r\n")
+    assert session.exit_code == 4
+    view = await session.screen()
+    assert ("end" in view.lines, view.exact) == (True, False)
 
 
 async def test_a_descendant_that_holds_the_terminal_open_does_not_delay_the_report(bench: Bench) -> None:
