@@ -100,8 +100,10 @@ def test_progress_is_never_a_flood(printed: Printed) -> None:
         printed.time = second + 1.0
         for number in range(500):
             printed.tell("tool_started", f"Read: {number}")
+        printed.tell("command_completed", "")
     printed.printer.flush()
-    assert len(printed.lines) == 18
+    assert len(printed.lines) == 2 * (8 + 1 + 1)
+    assert "command completed" in printed.lines[-2]
     assert "492 more" in printed.lines[-1]
 
 

@@ -181,7 +181,7 @@ class FakeApi:
                 return self._create_milestone(body)
             case ("GET", ["milestones"]):
                 found = self._filtered(self.milestones, query, "output_project_id", "status")
-                return 200, _page("milestones", found, query)
+                return 200, _page("milestones", [{**item, "context": None} for item in found], query)
             case (_, ["milestones", identifier, *rest]):
                 if identifier not in self.milestones:
                     return _missing("milestone")

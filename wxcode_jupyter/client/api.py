@@ -160,12 +160,12 @@ class Client:
     # -- milestones -----------------------------------------------------------------------------------------------
 
     def milestones(self, project: Project | str, *, status: MilestoneStatus | None = None) -> tuple[Milestone, ...]:
-        """Return the milestones of a project, oldest first."""
+        """Return the milestones of a project, oldest first; their ``context`` may be left out (None)."""
         params = {"output_project_id": _id(project), "status": status and status.value}
         return self._router.read_pages("milestones", "milestones", params, parse.milestone)
 
     def milestone(self, milestone: Milestone | str) -> Milestone:
-        """Return a milestone as it is now, by its id."""
+        """Return a milestone as it is now, by its id; with its ``context``."""
         body = self._router.request("GET", f"milestones/{_id(milestone)}")
         return parse.checked(parse.milestone, body, "a milestone")
 

@@ -92,6 +92,9 @@ class Watch:
 
     def until_final(self, command: Command) -> Command:
         """Wait until the command is ``completed`` and return it; errors as of ``Client.wait``."""
+        if command.status.final:  # nothing happens any more: what has is in the log
+            _judge(command)
+            return command
         self._since = command.created_at
         while not command.status.final:
             session = self._ask(lambda: self._client.session(self._project_id))

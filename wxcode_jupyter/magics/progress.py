@@ -25,8 +25,12 @@ _UNSAID = frozenset(
 )
 
 
+#: What comes in floods; the steps of the work itself are few, and always shown.
+_MANY = frozenset({"assistant_message", "tool_started"})
+
+
 class ProgressPrinter:
-    """Observer that prints; at most ``_LINES_PER_S`` lines a second, and says how many it left out.
+    """Observer that prints; at most ``_LINES_PER_S`` tools and texts a second, and it says how many it left out.
 
     Args:
         say: Prints one line.
@@ -56,10 +60,11 @@ class ProgressPrinter:
         if self._clock() - self._second >= 1.0:
             self.flush()
             self._second, self._lines = self._clock(), 0
-        if self._lines >= _LINES_PER_S:
-            self._left_out += 1
-            return
-        self._lines += 1
+        if progress.kind in _MANY:
+            if self._lines >= _LINES_PER_S:
+                self._left_out += 1
+                return
+            self._lines += 1
         self._last = line
         self._say(f"{clock(progress.at)}  {line}")
 

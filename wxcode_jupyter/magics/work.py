@@ -131,7 +131,8 @@ def _remember(context: Context, command: Command) -> None:
 
 def _existing(context: Context, project: Project, name: str, text: str, *, again: bool, usage: str) -> Milestone | None:
     """Return the newest milestone of this name and text, None where one is to be made, or raise ``Mistake``."""
-    named = [item for item in context.client.milestones(project) if item.element_name == name]
+    listed = [item for item in context.client.milestones(project) if item.element_name == name]
+    named = [context.client.milestone(item) for item in listed]  # a list comes without the texts
     same = [item for item in named if _without_end(item.context or "") == _without_end(text)]
     if same and not (again and same[-1].status in _ENDED):
         return same[-1]
