@@ -96,12 +96,13 @@ class Watch:
             _judge(command)
             return command
         self._since = command.created_at
-        while not command.status.final:
+        while True:
             session = self._ask(lambda: self._client.session(self._project_id))
             command = self._ask(lambda c=command: self._client.command(c))  # type: ignore[misc]
-            if not command.status.final:
-                self._check(session, f"while {_quoted(command.text)} was {command.status}")
-                self._pause(f"{_quoted(command.text)} is {command.status}")
+            if command.status.final:
+                break
+            self._check(session, f"while {_quoted(command.text)} was {command.status}")
+            self._pause(f"{_quoted(command.text)} is {command.status}")
         self._follow()
         _judge(command)
         return command
