@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..claude.delivery import check_text
+from ..errors import Conflict, InvalidBody
 from ..models import Command, CommandStatus, check_id
 from ..store.base import Store
 from .events import EventLog
@@ -26,15 +27,20 @@ class Commands:
 
         Raises:
             InvalidRequest, UnsupportedCommand: the text cannot be sent as a prompt; nothing was queued.
-            NotFound: no such project or milestone.
+            NotFound, InvalidBody: no such project or milestone, or the milestone is not the project's.
+            Conflict: a command of another project has this id.
             Whatever ``Sessions.start`` raises: nothing was queued either.
         """
         checked = check_text(text)
         if milestone_id is not None:
-            await self._store.get_milestone(check_id(milestone_id))
+            milestone = await self._store.get_milestone(check_id(milestone_id))
+            if milestone.output_project_id != project_id:
+                raise InvalidBody("The milestone belongs to another project.", field="milestone_id")
         await self._sessions.start(project_id)
         identifier = check_id(command_id) if command_id else self._store.new_id()
         command = await self._store.append_command(Command(identifier, project_id, checked, milestone_id=milestone_id))
+        if command.output_project_id != project_id:
+            raise Conflict("A command of another project has this id; choose another one.")
         if command.status is CommandStatus.QUEUED:
             data = {"command_id": command.id, "text": checked[:2000], "milestone_id": milestone_id}
             await self._events.store_now(project_id, "command_queued", data, key=f"queued:{command.id}")

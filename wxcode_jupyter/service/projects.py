@@ -43,6 +43,9 @@ class Projects:
             NameTaken, FolderTaken: another project has it.
         """
         checked = check_name(name)
+        chosen = change_options(ProjectOptions(), options or {})  # before the folder is made
+        if stack_id is not None and not stack_id.isprintable():
+            raise InvalidBody("A stack is named by printable characters.", field="stack_id")
         path = workspace_path or os.path.join(self._config.workspace_root, slug(checked))
         project = OutputProject(
             check_id(project_id) if project_id else self._store.new_id(),
@@ -51,22 +54,26 @@ class Projects:
             kb_id=check_id(kb_id) if kb_id else None,
             stack_id=stack_id,
         )
-        await self._store.create_project(project, change_options(ProjectOptions(), options or {}))
+        await self._store.create_project(project, chosen)
         return project
 
     async def change(self, project_id: str, changes: Mapping[str, Any]) -> OutputProject:
-        """Change ``name``, ``status`` and the options; the options hold from the next start on."""
-        options = {name: changes[name] for name in OPTIONS if name in changes}
-        if options:
-            present = await self._store.get_options(project_id)
-            await self._store.set_options(project_id, change_options(present, options))
+        """Change ``name``, ``status`` and the options; the options hold from the next start on.
+
+        Raises:
+            NotFound, InvalidBody, NameTaken: nothing was changed.
+        """
         fields: dict[str, Any] = {}
         if "name" in changes:
             fields["name"] = check_name(changes["name"])
         if "status" in changes:
             fields["status"] = ProjectStatus(changes["status"])
-        if fields:
-            return await self._store.update_project(project_id, fields)
+        options = {name: changes[name] for name in OPTIONS if name in changes}
+        changed = change_options(await self._store.get_options(project_id), options)
+        if fields:  # first, because the name may be taken: then nothing is changed
+            await self._store.update_project(project_id, fields)
+        if options:
+            await self._store.set_options(project_id, changed)
         return await self._store.get_project(project_id)
 
     async def delete(self, project_id: str) -> None:
