@@ -1,12 +1,13 @@
 """Following Claude's turns: which command a prompt belongs to, whether it was taken, and how its turn ended.
 
-Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended`` and ``Requeued``
-    come out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone
+Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended`` and ``Requeued`` come
+out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone
     proves nothing, because another hook may refuse the prompt after ours has fired.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..claude.hooks import HookEvent
@@ -20,6 +21,10 @@ BLOCKED = (
 )
 CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
 NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
+
+
+_WRAPPING = re.compile(r"</?pasted_content\b[^>]*>")
+_TELLING = 40  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,7 @@ class Turns:
             self._changes.append(Requeued(self._submitted))
             self._submitted = None
         while (turn := self._turn) is not None:
+            self._trust_its_end()
             if turn.prompt_id in self._taken:
                 self._end(turn.prompt_id, CommandStatus.INTERRUPTED, error=CUT)
             elif turn.command:
@@ -224,9 +230,15 @@ class Turns:
 
     def _abandon(self) -> None:
         """Another turn or conversation has begun: the turn before was ended without a word."""
+        self._trust_its_end()
         self.on_idle_box()
         self._conclude()
         self._turn = None
+
+    def _trust_its_end(self) -> None:
+        """Count a turn whose end was reported as taken, because nobody waits for its entry any longer."""
+        if self._turn is not None and self._turn.status is not None:
+            self._taken.add(self._turn.prompt_id)
 
     def _fail_unaccepted(self, reason: str) -> None:
         if self._turn is not None and self._turn.command is not None:
@@ -236,5 +248,6 @@ class Turns:
 
 def same_prompt(reported: str, meant: str) -> bool:
     """Whether the prompt that the hook reports is the text that was delivered (2.1.330 wraps what was pasted)."""
-    shown, text = "".join(reported.split()), "".join(meant.split())
-    return text in shown or holds(reported, meant)
+    shown, text = (_WRAPPING.sub("", each) for each in (reported, meant))
+    # Within others only a long text is looked for: a "yes" may well be part of what the user asked instead.
+    return holds(shown, text) or (len(text) >= _TELLING and "".join(text.split()) in "".join(shown.split()))

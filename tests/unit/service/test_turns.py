@@ -1,0 +1,256 @@
+"""What is concluded about a command from hooks, transcript entries and looks at the screen, in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from wxcode_jupyter.claude.hooks import HookEvent
+from wxcode_jupyter.claude.transcript import Entry
+from wxcode_jupyter.models import Command
+from wxcode_jupyter.service.turns import (
+    BLOCKED,
+    CUT,
+    NOT_TAKEN,
+    Accepted,
+    Bound,
+    Change,
+    Ended,
+    Requeued,
+    Turns,
+    same_prompt,
+)
+
+TEXT, OTHERS = "build the thing", "what time is it?"
+
+
+class Story:
+    """A sequence of steps, told in words, and the changes that came out of it.
+
+    ``submit``: Enter was pressed for a command. ``hook p`` / ``user u``: the CLI reports the command's prompt, or one
+    of the user's, under this id. ``entry p``, ``interrupt p``, ``unknown``: entries of the transcript. ``stop p``,
+    ``fail p``, ``tool p``, ``start``: other hooks. ``idle``, ``silent``: looks at the screen. ``exit``: the CLI is dead.
+    """
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.changes: list[Change] = []
+        self.submitted: list[str] = []
+
+    def tell(self, step: str) -> None:
+        word, _, prompt_id = step.partition(" ")
+        turns = self.turns
+        match word:
+            case "submit":
+                self.submitted.append(f"c{len(self.submitted)}")
+                turns.submit(Command(self.submitted[-1], "project", TEXT))
+            case "hook" | "user":
+                self._hook("UserPromptSubmit", prompt_id, prompt=TEXT if word == "hook" else OTHERS)
+            case "stop":
+                self._hook("Stop", prompt_id, last_assistant_message="done")
+            case "fail":
+                self._hook("StopFailure", prompt_id, error="unknown", last_assistant_message="API Error: 400")
+            case "tool":
+                self._hook("PreToolUse", prompt_id)
+            case "start":
+                self._hook("SessionStart", "")
+            case "entry":
+                turns.on_entry(Entry("prompt", TEXT, prompt_id))
+            case "interrupt":
+                turns.on_entry(Entry("interrupt", "[Request interrupted by user]", prompt_id or None))
+            case "unknown":
+                turns.on_entry(Entry("unknown_command", "Unknown command: /x", None))
+            case "idle":
+                turns.on_idle_box()
+            case "silent":
+                turns.give_up()
+            case "exit":
+                turns.on_exit()
+            case _:
+                raise ValueError(step)
+        self.changes += turns.settle()
+
+    def _hook(self, name: str, prompt_id: str, **data: str) -> None:
+        found = {"prompt_id": prompt_id} if prompt_id else {}
+        self.turns.on_hook(HookEvent("key", name, "session", {**data, **found}))
+
+
+def told(steps: Iterable[str]) -> Story:
+    story = Story()
+    for step in steps:
+        story.tell(step)
+    return story
+
+
+def in_words(change: Change) -> str:
+    match change:
+        case Bound(_, prompt_id):
+            return f"bound {prompt_id}"
+        case Accepted(command, prompt_id):
+            return f"accepted {prompt_id}" if command else f"user's {prompt_id}"
+        case Ended(_, status):
+            return status.value
+        case Requeued():
+            return "requeued"
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        # the usual course, and every order in which its parts may be seen
+        ("submit, hook p, entry p, stop p", "bound p, accepted p, completed"),
+        ("submit, entry p, hook p, stop p", "bound p, accepted p, completed"),
+        ("submit, hook p, stop p, entry p", "bound p, accepted p, completed"),
+        ("submit, hook p, hook p, entry p, entry p, stop p, stop p", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, tool p, stop", "bound p, accepted p, completed"),  # a Stop without an id
+        ("submit, hook p, entry p, fail p", "bound p, accepted p, failed"),
+        ("submit, hook p, fail p, entry p", "bound p, accepted p, failed"),
+        # nothing is certain yet
+        ("submit", ""),
+        ("submit, entry p", ""),
+        ("submit, hook p", "bound p"),
+        ("submit, hook p, stop p", "bound p"),
+        ("submit, hook p, entry q, stop q", "bound p"),
+        # refused
+        ("submit, hook p, idle", "bound p, failed"),
+        ("submit, unknown", "failed"),
+        ("submit, silent", "failed"),
+        ("submit, hook p, silent", "bound p, failed"),
+        ("submit, hook p, idle, entry p, stop p", "bound p, failed"),  # what comes too late changes nothing
+        # interrupted
+        ("submit, hook p, entry p, interrupt p", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, interrupt", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, idle", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, interrupt p, stop p", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, stop p, idle", "bound p, accepted p, completed"),
+        # the user types as well
+        ("user u, entry u, stop u", "user's u"),
+        ("user u, entry u, stop u, submit, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
+        ("submit, user u, entry u, stop u, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
+        ("submit, user u, hook p, entry u, stop u, entry p, stop p", "bound p, user's u, accepted p, completed"),
+        ("submit, hook p, entry p, user u, stop p, entry u, stop u", "bound p, accepted p, completed, user's u"),
+        ("submit, hook p, entry p, user u, tool u", "bound p, accepted p, interrupted"),  # ended without a word
+        ("submit, hook p, user u, tool u", "bound p, failed"),
+        ("submit, hook p, stop p, user u, tool u", "bound p, accepted p, completed"),  # its Stop proves it
+        ("submit, user u, entry u, stop u", "user's u"),
+        ("user u, idle, submit, hook p, entry p, stop p", "bound p, accepted p, completed"),
+        # another conversation begins
+        ("submit, hook p, entry p, start", "bound p, accepted p, interrupted"),
+        ("submit, hook p, start", "bound p, failed"),
+        ("submit, start, hook p, entry p, stop p", "bound p, accepted p, completed"),
+        # the process dies
+        ("submit, exit", "requeued"),
+        ("submit, entry p, exit", "requeued"),
+        ("submit, hook p, exit", "bound p, requeued"),
+        ("submit, hook p, entry p, exit", "bound p, accepted p, interrupted"),
+        ("submit, hook p, stop p, exit", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, stop p, exit", "bound p, accepted p, completed"),
+        ("submit, user u, entry u, hook p, exit", "user's u, bound p, requeued"),
+        ("submit, user u, entry u, hook p, entry p, exit", "user's u, bound p, accepted p, interrupted"),
+        ("user u, exit", ""),
+        ("exit", ""),
+    ],
+)
+def test_a_story(steps: str, expected: str) -> None:
+    assert ", ".join(in_words(change) for change in told(steps.split(", ")).changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "message", "error"),
+    [
+        ("submit, hook p, entry p, stop p", "done", None),
+        ("submit, hook p, entry p, fail p", None, "unknown: API Error: 400"),
+        ("submit, hook p, entry p, interrupt p", None, "Interrupted."),
+        ("submit, hook p, entry p, idle", None, "Interrupted before the first token."),
+        ("submit, hook p, entry p, exit", None, CUT),
+        ("submit, hook p, idle", None, BLOCKED),
+        ("submit, silent", None, NOT_TAKEN),
+        ("submit, unknown", None, "Unknown command: /x"),
+    ],
+)
+def test_what_is_said_of_the_end(steps: str, message: str | None, error: str | None) -> None:
+    ended = told(steps.split(", ")).changes[-1]
+    assert isinstance(ended, Ended)
+    assert (ended.last_message, ended.error) == (message, error)
+
+
+@pytest.mark.parametrize(
+    ("steps", "active", "unconfirmed", "awaits_hook", "text"),
+    [
+        ("user u, stop u, entry u", False, False, False, ""),
+        ("submit", True, True, True, TEXT),
+        ("submit, hook p", True, True, False, TEXT),
+        ("submit, hook p, entry p", True, False, False, TEXT),
+        ("submit, hook p, entry p, stop p", False, False, False, ""),
+        ("user u", True, True, False, OTHERS),
+        ("user u, entry u", True, False, False, OTHERS),
+        ("user u, entry u, user v, stop u", True, True, False, OTHERS),
+        ("submit, hook p, idle", False, False, False, ""),
+        ("submit, hook p, exit", False, False, False, ""),
+    ],
+)
+def test_what_is_waited_for(steps: str, active: bool, unconfirmed: bool, awaits_hook: bool, text: str) -> None:
+    turns = told(steps.split(", ")).turns
+    assert (turns.active, turns.unconfirmed, turns.awaits_hook, turns.text) == (active, unconfirmed, awaits_hook, text)
+
+
+IDS = ("p", "q", "r")
+STEPS = st.sampled_from(
+    ["submit", "unknown", "idle", "silent", "start", "interrupt", "stop"]
+    + [f"{word} {each}" for word in ("hook", "user", "entry", "stop", "fail", "tool", "interrupt") for each in IDS]
+)
+
+
+@given(st.lists(STEPS, max_size=25))
+@example(["submit", "hook p", "stop p", "user q", "tool q"])
+@example(["submit", "hook p", "user q", "exit"])
+def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]) -> None:
+    story = Story()
+    for step in [*steps, "exit"]:
+        if step != "submit" or not story.turns.active:  # the session submits nothing while a turn runs
+            story.tell(step)
+    for command_id in story.submitted:
+        mine = [change for change in story.changes if change.command and change.command.id == command_id]
+        words = [in_words(change).partition(" ")[0] for change in mine]
+        assert words.count("bound") <= 1
+        assert words.count("accepted") <= 1
+        # The last of them, and only that, says what became of it: nothing is lost, nothing ends twice.
+        assert [word in ("requeued", "completed", "failed", "interrupted") for word in words] == [
+            *[False] * (len(words) - 1),
+            True,
+        ]
+        assert "accepted" not in words or words[-1] != "requeued"
+        assert words[-1] not in ("completed", "interrupted") or "accepted" in words
+
+
+@given(st.lists(STEPS, max_size=25))
+def test_after_the_end_nothing_is_open(steps: list[str]) -> None:
+    story = told([*(step for step in steps if step != "submit"), "exit"])
+    assert not story.turns.active
+    assert all(isinstance(change, Accepted) and change.command is None for change in story.changes)
+
+
+WRAPPED = '\n\n<pasted_content id="39d9">\nline 0\nline 1\n</pasted_content id="39d9">\n'
+
+
+@pytest.mark.parametrize(
+    ("reported", "meant", "same"),
+    [
+        (TEXT, TEXT, True),
+        (" build  the\nthing", TEXT, True),
+        (WRAPPED, "line 0\nline 1", True),
+        (WRAPPED, "line 0\nline 2", False),
+        ("[Pasted text #1 +39 lines]", "line\n" * 40, True),
+        ("e\u0301t\u00e9", "\u00e9te\u0301", True),
+        (f"IDE context: x. {'a long text ' * 5}", "a long text " * 5, True),
+        ("yesterday", "yes", False),
+        ("please say yes", "yes", False),
+        (OTHERS, TEXT, False),
+        ("", TEXT, False),
+    ],
+)
+def test_which_prompt_is_the_commands(reported: str, meant: str, same: bool) -> None:
+    assert same_prompt(reported, meant) is same
