@@ -32,7 +32,7 @@ class Story:
 
     ``submit``: Enter was pressed for a command. ``hook p`` / ``user u``: the CLI reports the command's prompt, or one
     of the user's, under this id. ``entry p``, ``interrupt p``, ``unknown``: entries of the transcript. ``stop p``,
-    ``fail p``, ``tool p``, ``start``: other hooks. ``idle``, ``silent``: looks at the screen. ``exit``: the CLI is dead.
+    ``fail p``, ``tool p``, ``start``: other hooks. ``idle``, ``silent``: looks at the screen. ``exit``: it is dead.
     """
 
     def __init__(self) -> None:
