@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
@@ -161,7 +160,7 @@ class Sessions:
         self._check_cli(environment)
         await self._outboxes[project_id].flush()
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
-        async with contextlib.AsyncExitStack():
+        async with self._pool.claim(workspace):
             recovery = Recovery(self._store, self._events, os.path.dirname(folder), environment)
             await recovery.run(project_id, workspace)
             entry = await Lineage(self._store, project_id).current()

@@ -9,6 +9,8 @@ Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok
 {"code", "message", "details"}}``:
 
 - ``hello`` (first; ``versions``) -> ``version``, ``pid``
+- ``claim`` (``workspace, holder``): takes the workspace for a ``spawn`` that is being prepared; ``release``
+  (``workspace``) gives it back
 - ``spawn`` (``key, workspace, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder``) -> ``pid``,
   ``started_at`` and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, ``lock``
 - ``signal`` (``key, signum``), to the whole process group
@@ -55,6 +57,7 @@ class Connection:
     def __init__(self, keeper: Keeper, sock: socket.socket) -> None:
         self.channel = Channel(sock)
         self.children: dict[str, Child] = {}
+        self._claims: dict[str, WorkspaceLock] = {}
         self._keeper = keeper
         self._greeted = False
         keeper.reactor.watch(sock.fileno(), self._serve)
@@ -79,6 +82,8 @@ class Connection:
         self._keeper.reactor.forget(self.channel.fileno())
         self.channel.close()
         self._keeper.forget(self)
+        for lock in self._claims.values():
+            lock.release()
         for child in self.children.values():
             child.hang_up()
 
@@ -115,6 +120,13 @@ class Connection:
             return self._hello(message), ()
         if not self._greeted:
             raise RequestFailed("keeper_unavailable", "The first request has to be a hello.")
+        if operation == "claim":
+            self._claims[message["workspace"]] = _lock(message["workspace"], message["holder"])
+            return {}, ()
+        if operation == "release":
+            if claimed := self._claims.pop(message["workspace"], None):
+                claimed.release()
+            return {}, ()
         if operation == "spawn":
             return self._spawn(message)
         if operation == "signal":
@@ -137,14 +149,7 @@ class Connection:
         key, workspace = request["key"], request["workspace"]
         if key in self.children:
             raise RequestFailed("session_alive", f"The session {key} lives already.", key=key)
-        try:
-            lock = WorkspaceLock(workspace, request["holder"])
-        except WorkspaceLocked as error:
-            where = (error.holder or {}).get("url") or "another server"
-            message = f"The workspace {workspace} is held by {where}."
-            raise RequestFailed("held_elsewhere", message, holder=error.holder) from None
-        except OSError as error:
-            raise RequestFailed("spawn_failed", f"The workspace {workspace} cannot be locked: {error}") from error
+        lock = self._claims.pop(workspace, None) or _lock(workspace, request["holder"])
         try:
             child = Child(
                 self._keeper.reactor,
@@ -181,6 +186,17 @@ class Connection:
         del self.children[child.key]
         if self.channel.fileno() >= 0:
             self.push({"event": "exited", "key": child.key, "exit_code": exit_code, "head": child.journal.head})
+
+
+def _lock(workspace: str, holder: dict[str, Any]) -> WorkspaceLock:
+    try:
+        return WorkspaceLock(workspace, holder)
+    except WorkspaceLocked as error:
+        where = (error.holder or {}).get("url") or "another server"
+        message = f"The workspace {workspace} is held by {where}."
+        raise RequestFailed("held_elsewhere", message, holder=error.holder) from None
+    except OSError as error:
+        raise RequestFailed("spawn_failed", f"The workspace {workspace} cannot be locked: {error}") from error
 
 
 class Keeper:

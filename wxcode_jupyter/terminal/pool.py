@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,24 @@ class TerminalPool:
         self._client: KeeperClient | None = None
         self._emulation = Emulation()
         self._closed = False
+
+    @contextlib.asynccontextmanager
+    async def claim(self, workspace: str) -> AsyncIterator[None]:
+        """Own a workspace while a spawn in it is prepared: what is found out about it meanwhile stays true.
+
+        ``open`` with this workspace takes the claim over, and then it is the session's.
+
+        Raises:
+            HeldElsewhere: Another session, of any server, holds the workspace; ``holder`` says which, or is ``None``.
+            KeeperUnavailable: The keeper cannot be started.
+        """
+        client = await self._connect()
+        await client.claim(workspace, self._holder())
+        try:
+            yield
+        finally:
+            if not client.lost:
+                await client.release(workspace)
 
     async def open(self, key: str, spec: SpawnSpec) -> TerminalSession:
         """Return the live session of ``key``, or spawn it; calls at the same time give one process.

@@ -156,6 +156,14 @@ class KeeperClient:
             raise
         return client
 
+    async def claim(self, workspace: str, holder: dict[str, Any]) -> None:
+        """Take a workspace for a spawn to come. Raises ``HeldElsewhere``."""
+        await self._request({"op": "claim", "workspace": workspace, "holder": holder})
+
+    async def release(self, workspace: str) -> None:
+        """Give a claim back, unless a spawn has taken it over."""
+        await self._request({"op": "release", "workspace": workspace})
+
     async def spawn(self, key: str, request: dict[str, Any]) -> ChildProcess:
         """Spawn a child; ``request`` has the members of the keeper's ``spawn``.
 

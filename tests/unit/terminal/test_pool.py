@@ -384,3 +384,35 @@ async def main():
 asyncio.run(main())
 """
     return (python("")[0], "-c", program)
+
+
+async def test_a_claim_keeps_others_out_and_becomes_the_sessions(bench: Bench) -> None:
+    ours, other = bench.pool(url="http://127.0.0.1:1/"), bench.pool(str(bench.folder / "other"))
+    workspace = str(bench.workspace())
+    async with ours.claim(workspace):
+        with pytest.raises(HeldElsewhere) as held:
+            await other.open("key", bench.spec(("cat",)))
+        assert held.value.holder["url"] == "http://127.0.0.1:1/"
+        session = await bench.open(("cat",))
+    with pytest.raises(HeldElsewhere):
+        await other.open("key", bench.spec(("cat",)))
+    await session.end()
+    async with other.claim(workspace):
+        pass
+    async with ours.claim(workspace):
+        pass
+
+
+async def test_a_claim_ends_with_its_server(bench: Bench) -> None:
+    ours, other = bench.pool(), bench.pool(str(bench.folder / "other"))
+    workspace = str(bench.workspace())
+    async with ours.claim(workspace):
+        await ours.close_all()
+
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    async with other.claim(workspace):
+                        break
+                except HeldElsewhere:
+                    await asyncio.sleep(0.005)  # the keeper hears of it in its own time
