@@ -84,7 +84,6 @@ async def test_flood(bench: Bench) -> None:
             size += len(chunk.data)
     rate = size / (time.perf_counter() - started) / 1e6
     print(f"\nflood: {size / 1e6:.0f} MB at {rate:.0f} MB/s")
-    assert rate > 20
 
 
 async def test_screen(bench: Bench) -> None:
@@ -98,4 +97,3 @@ async def test_screen(bench: Bench) -> None:
         times.append(time.perf_counter() - started)
     median, slow = percentiles_ms(times)
     print(f"\nscreen: {median:.2f} ms (p99 {slow:.2f})")
-    assert median < 10

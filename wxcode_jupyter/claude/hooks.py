@@ -14,6 +14,7 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ class HookEvent:
     name: str
     claude_session_id: str
     data: Mapping[str, Any]
+
+    @property
+    def at(self) -> datetime | None:
+        """When the relay ran (UTC), which may be long before the event is read; None for a key that is no time."""
+        text = self.key.partition("-")[0]
+        return datetime.fromtimestamp(int(text) / 1e9, UTC) if text.isdigit() else None
 
     @property
     def prompt_id(self) -> str | None:

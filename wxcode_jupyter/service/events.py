@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from ..models import Event
+from ..models import Event, now
 from ..store.base import Store
 from .outbox import Outbox
 
@@ -25,19 +27,37 @@ class EventLog:
         self._followers: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     def emit(
-        self, outbox: Outbox, project_id: str, kind: str, data: Mapping[str, Any], *, key: str | None = None
+        self,
+        outbox: Outbox,
+        project_id: str,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        at: datetime | None = None,
     ) -> None:
-        """Append an event as soon as the store takes it; ``key`` keeps a repeated one from being stored twice."""
-        kept = dict(data)
+        """Append an event as soon as the store takes it.
+
+        ``key`` keeps a repeated one from being stored twice; ``at`` is when it happened, by default now.
+        """
+        kept, moment = dict(data), at or now()
 
         async def write() -> None:
-            await self.store_now(project_id, kind, kept, key=key)
+            await self.store_now(project_id, kind, kept, key=key, at=moment)
 
         outbox.put(write)
 
-    async def store_now(self, project_id: str, kind: str, data: Mapping[str, Any], *, key: str | None = None) -> None:
+    async def store_now(
+        self,
+        project_id: str,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
         """Append an event and wake its followers. Raises ``StoreUnavailable``."""
-        await self._store.append_event(Event(project_id, kind, data), key=key)
+        await self._store.append_event(Event(project_id, kind, data, created_at=at or now()), key=key)
         for follower in self._followers[project_id]:
             follower.set()
 

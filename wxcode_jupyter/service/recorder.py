@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ..claude import transcript
@@ -15,7 +16,7 @@ from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
 from .events import EventLog
-from .lineage import Lineage
+from .lineage import Lineage, cause_of
 from .outbox import Outbox
 from .turns import Accepted, Bound, Change, Ended, Requeued
 
@@ -62,9 +63,9 @@ class Recorder:
         """How many writes are not done yet; commands wait until it is 0."""
         return self._outbox.pending
 
-    def emit(self, kind: str, data: Mapping[str, Any], *, key: str | None = None) -> None:
+    def emit(self, kind: str, data: Mapping[str, Any], *, key: str | None = None, at: datetime | None = None) -> None:
         """Append an event."""
-        self._events.emit(self._outbox, self._project_id, kind, data, key=key)
+        self._events.emit(self._outbox, self._project_id, kind, data, key=key, at=at)
 
     def then(self, act: Callable[[], None]) -> None:
         """Call ``act`` once everything that was recorded before is in the store."""
@@ -80,11 +81,14 @@ class Recorder:
         """A ``SessionStart``: its id is the project's conversation from now on."""
         session_id = event.claude_session_id
         source = str(event.data.get("source", "startup"))
-        cause = _cause(source, self._cause if first else None, first=first)
+        cause = (self._cause or LineageCause.RESUMED) if first else cause_of(source)
+
+        changed = False
 
         async def write() -> None:
+            nonlocal changed  # a repeated call finds it followed already
             try:
-                changed = await self._lineage.follow(session_id, cause)
+                changed = await self._lineage.follow(session_id, cause) or changed
                 await self._store.update_project(self._project_id, {"status": ProjectStatus.ACTIVE})
             except StoreConflict:
                 self._conflict()
@@ -172,8 +176,11 @@ class Recorder:
             self._milestone_begun(command.milestone_id)
 
     def _milestone_begun(self, milestone_id: str) -> None:
+        moved = None
+
         async def write() -> None:
-            moved = await self._store.move_milestone(
+            nonlocal moved  # a repeated call finds it moved already
+            moved = moved or await self._store.move_milestone(
                 milestone_id, {MilestoneStatus.PENDING}, MilestoneStatus.IN_PROGRESS
             )
             if moved is not None:
@@ -219,17 +226,7 @@ class Recorder:
                 self._hook(event, "turn_failed", _pick(data, "error"))
 
     def _hook(self, event: HookEvent, kind: str, data: Mapping[str, Any]) -> None:
-        self.emit(kind, data, key=f"hook:{event.key}")
-
-
-def _cause(source: str, chosen: LineageCause | None, *, first: bool) -> LineageCause:
-    if chosen is not None:
-        return chosen
-    if source == "clear":
-        return LineageCause.CLEAR
-    if source == "resume":
-        return LineageCause.RESUMED
-    return LineageCause.RESUMED if first else LineageCause.RESTART
+        self.emit(kind, data, key=f"hook:{event.key}", at=event.at)
 
 
 def _pick(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
