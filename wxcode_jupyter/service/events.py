@@ -41,9 +41,10 @@ class EventLog:
         ``key`` keeps a repeated one from being stored twice; ``at`` is when it happened, by default now.
         """
         kept, moment = dict(data), at or now()
+        once = key or f"once:{uuid.uuid4().hex}"  # the outbox repeats a write whose outcome is unknown
 
         async def write() -> None:
-            await self.store_now(project_id, kind, kept, key=key, at=moment)
+            await self.store_now(project_id, kind, kept, key=once, at=moment)
 
         outbox.put(write)
 

@@ -81,3 +81,8 @@ class Lineage:
             await self._store.set_first_session_id(self._project_id, new)
         else:
             await self._store.replace_session_id(self._project_id, old, new)
+
+
+def cause_of(source: str) -> LineageCause:
+    """Return why the CLI changed the id by itself; ``source`` is that of its ``SessionStart``."""
+    return {"clear": LineageCause.CLEAR, "resume": LineageCause.RESUMED}.get(source, LineageCause.RESTART)

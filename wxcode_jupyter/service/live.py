@@ -377,6 +377,8 @@ class LiveSession:
             state = SessionState.WAITING if self._question else SessionState.BUSY
         else:
             state = SessionState.IDLE
+        if state is SessionState.WAITING and not may_follow(self.state, state):
+            self._set_state(SessionState.BUSY)  # prompt and question were read in one step
         self._set_state(state)
 
     def _set_state(self, state: SessionState) -> None:

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from ..errors import StoreUnavailable, WxcodeError
+from ..errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class Outbox:
                 await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
                 failures += 1
                 continue
-            except WxcodeError:
-                log.exception("A write was refused by the store and is left out.")
+            except Exception:  # of whatever kind: one bad write must not keep those behind it waiting for ever
+                log.exception("A write failed and is left out.")
             if failures:
                 log.warning("The store is back; %d writes are made up for.", len(self._writes))
                 failures = 0

@@ -10,20 +10,23 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.transcript import load_all, transcript_path
+from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
 from .events import EventLog
-from .lineage import Lineage
+from .lineage import Lineage, cause_of
 from .turns import CUT, same_prompt
 
 log = logging.getLogger(__name__)
 
 _OPEN = {CommandStatus.DELIVERING, CommandStatus.ACCEPTED}
+_ENDS = ("Stop", "StopFailure")
 
 
 def resolve(command: Command, events: Sequence[HookEvent], taken: Callable[[str | None, str], bool]) -> dict[str, Any]:
@@ -39,7 +42,9 @@ def resolve(command: Command, events: Sequence[HookEvent], taken: Callable[[str 
         asked = event.prompt_id if event.name == "UserPromptSubmit" else None
         if prompt_id is None and asked and same_prompt(str(event.data.get("prompt", "")), command.text):
             session_id, prompt_id = event.claude_session_id, asked
-    if command.status is CommandStatus.DELIVERING and (prompt_id is None or not taken(session_id, prompt_id)):
+    ends = [event for event in events if prompt_id and event.prompt_id == prompt_id and event.name in _ENDS]
+    in_doubt = command.status is CommandStatus.DELIVERING and not ends  # a turn that ended was one
+    if in_doubt and (prompt_id is None or not taken(session_id, prompt_id)):
         return {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
     found: dict[str, Any] = {
         "prompt_id": prompt_id,
@@ -47,12 +52,11 @@ def resolve(command: Command, events: Sequence[HookEvent], taken: Callable[[str 
         "accepted_at": command.accepted_at or now(),
         "completed_at": now(),
     }
-    for event in events:
-        if event.prompt_id == prompt_id and event.name == "Stop":
+    for event in ends:
+        if event.name == "Stop":
             message = event.data.get("last_assistant_message")
             return found | {"status": CommandStatus.COMPLETED, "outcome": "finished", "last_message": message}
-        if event.prompt_id == prompt_id and event.name == "StopFailure":
-            return found | {"status": CommandStatus.FAILED, "error": str(event.data.get("error", "The turn failed."))}
+        return found | {"status": CommandStatus.FAILED, "error": str(event.data.get("error", "The turn failed."))}
     return found | {"status": CommandStatus.INTERRUPTED, "error": CUT}
 
 
@@ -71,16 +75,26 @@ class Recovery:
         events: list[HookEvent] = []
         for folder in folders:
             events += HookSpool(str(folder)).load()
-        lineage = Lineage(self._store, project_id)
-        for event in events:
-            if event.name == "SessionStart":
-                source = str(event.data.get("source"))
-                cause = LineageCause.CLEAR if source == "clear" else LineageCause.RESTART
-                first = await lineage.current() is None
-                await lineage.follow(event.claude_session_id, LineageCause.NEW if first else cause)
+        await self._follow(project_id, [event for event in events if event.name == "SessionStart"])
         await self._settle(project_id, workspace, events)
         for folder in folders:
             shutil.rmtree(folder)
+
+    async def _follow(self, project_id: str, starts: Sequence[HookEvent]) -> None:
+        """Make the ids that were reported the project's, one after another; those that are already are passed over."""
+        starts = [next(group) for _, group in groupby(starts, lambda event: event.claude_session_id)]
+        ids = [event.claude_session_id for event in starts]
+        known = [entry.claude_session_id for entry in await self._store.load_lineage(project_id)]
+        done = max(n for n in range(min(len(ids), len(known)) + 1) if known[len(known) - n :] == ids[:n])
+        lineage = Lineage(self._store, project_id)
+        try:
+            for event in starts[done:]:
+                cause = cause_of(str(event.data.get("source"))) if known else LineageCause.NEW
+                await lineage.follow(event.claude_session_id, cause)
+                known.append(event.claude_session_id)
+        except StoreConflict as error:
+            log.warning("Project %s: %s It is the one that counts.", project_id, error)
+            await lineage.current()
 
     async def _settle(self, project_id: str, workspace: str, events: Sequence[HookEvent]) -> None:
         paths = {event.claude_session_id: str(event.data.get("transcript_path", "")) for event in events}
@@ -97,24 +111,30 @@ class Recovery:
         while True:
             page = await self._store.list_commands(project_id, statuses=_OPEN, limit=100)
             for command in page.items:
-                await self._record(project_id, command, resolve(command, events, taken))
+                changes = resolve(command, events, taken)
+                await self._record(project_id, command, changes, paths.get(changes["claude_session_id"]) or None)
             if len(page.items) < 100:
                 return
 
-    async def _record(self, project_id: str, command: Command, changes: dict[str, Any]) -> None:
+    async def _record(self, project_id: str, command: Command, changes: dict[str, Any], path: str | None) -> None:
         moved = await self._store.move_command(command.id, {command.status}, changes)
         if moved is None:
             return
         log.info("Project %s: command %s, left %s, is %s.", project_id, command.id, command.status, moved.status)
         kind = "command_requeued" if moved.status is CommandStatus.QUEUED else f"command_{moved.status.value}"
         await self._events.store_now(project_id, kind, {"command_id": command.id, "error": moved.error})
-        if moved.status is not CommandStatus.QUEUED:
-            if moved.claude_session_id:
-                await self._store.mark_born(project_id, moved.claude_session_id, None)
-            if command.milestone_id:
-                await self._store.move_milestone(
-                    command.milestone_id, {MilestoneStatus.PENDING}, MilestoneStatus.IN_PROGRESS
-                )
+        if moved.status is CommandStatus.QUEUED:
+            return
+        if moved.claude_session_id in [entry.claude_session_id for entry in await self._store.load_lineage(project_id)]:
+            await self._store.mark_born(project_id, str(moved.claude_session_id), path)
+        if command.milestone_id:
+            await self._begin_milestone(project_id, command.milestone_id)
+
+    async def _begin_milestone(self, project_id: str, milestone_id: str) -> None:
+        begun = MilestoneStatus.IN_PROGRESS
+        if await self._store.move_milestone(milestone_id, {MilestoneStatus.PENDING}, begun) is not None:
+            data = {"milestone_id": milestone_id, "status": begun.value}
+            await self._events.store_now(project_id, "milestone_status", data)
 
 
 def remove_folder(folder: str) -> None:
