@@ -36,6 +36,7 @@ def make_server(folder: Path, **options: Any) -> WxServer:
     config.joinpath("jupyter_config.py").write_text(_AUTHORIZER)
     home = folder / "home"
     home.mkdir(exist_ok=True)
+    folder.joinpath("workspaces").mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "SERVER_TAG": str(folder)}
     return WxServer(folder, environment, STAND_IN, **options)
 
@@ -55,9 +56,10 @@ def server(folder: Path) -> Iterator[WxServer]:
 
 @pytest.fixture(scope="session")
 def other_server(folder: Path) -> Iterator[WxServer]:
-    """A server with folders and a store of its own, for whom the same workspaces are allowed; it speaks Portuguese."""
-    roots = [str(folder)]
-    with make_server(folder / "other", allowed_workspace_roots=roots, language="pt-BR", max_sessions=1) as server:
+    """A server with folders and a store of its own, for which the same workspaces are allowed; it speaks Portuguese,
+    keeps little output, and has room for one session."""
+    options = {"language": "pt-BR", "max_sessions": 1, "scrollback_limit_bytes": 1 << 20}
+    with make_server(folder / "other", allowed_workspace_roots=[str(folder)], **options) as server:
         yield server
 
 

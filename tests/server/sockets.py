@@ -31,7 +31,10 @@ class Socket:
         """Connect with the server's token. Raises ``HTTPClientError`` when the handshake is refused."""
         headers = {"Authorization": f"token {server.token}", **headers}
         url = f"{server.url.replace('http', 'ws', 1)}{API}{path}"
-        return cls(await websocket_connect(HTTPRequest(url, headers=headers, request_timeout=TIMEOUT_S)))
+        connection = await websocket_connect(HTTPRequest(url, headers=headers, request_timeout=TIMEOUT_S))
+        assert connection.protocol
+        connection.protocol.set_nodelay(True)  # as browsers do
+        return cls(connection)
 
     async def send(self, **frame: Any) -> None:
         """Send a frame."""
@@ -69,8 +72,9 @@ class Socket:
 
     async def wait_text(self, text: str) -> None:
         """Read until the output has this text."""
-        while text not in self.text:
-            await self.wait("output")
+        seen = self.text
+        while text not in seen:
+            seen = seen[-len(text) :] + (await self.wait("output"))["data"]
 
     async def wait_closed(self) -> int | None:
         """Read until the end; return the close code."""
