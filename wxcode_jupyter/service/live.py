@@ -14,21 +14,18 @@ import os
 
 from ..claude import delivery, screens
 from ..claude.hooks import HookEvent, HookSpool
-from ..claude.screens import Kind, Reading
+from ..claude.screens import Kind
 from ..claude.transcript import Transcript
 from ..errors import AttentionNeeded, SessionNotRunning, StoreUnavailable, TerminalClosed
 from ..models import Attention, OutputProject, SessionInfo, SessionState
-from ..terminal.screen import ScreenView
 from ..terminal.session import TerminalSession
 from .recorder import Recorder
 from .state import may_follow
 from .turns import Turns
+from .watch import ScreenWatch
 
 log = logging.getLogger(__name__)
 
-_HOOKS_EXPECTED_S = 10.0  # from a visible box to SessionStart; 0.1 s on an idle machine
-_GIVEN_BACK_S = 0.5  # how long the prompt must stand in an idle box again before its turn counts as interrupted
-_SILENT_S = 10.0  # how long an idle box without that must stand before a turn counts as ended without a hook
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _UNKNOWN = "No conversation found with session ID"
 
@@ -64,20 +61,15 @@ class LiveSession:
         self._transcript: Transcript | None = None
         self._attention: Attention | None = None
         self._message = ""
-        self._last_screen: str | None = None
-        self._ready_timeout_s = ready_timeout_s
         self._loop = asyncio.get_running_loop()
-        self._born_at = self._loop.time()
+        self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
         self._seen: set[str] = set()
         self._started = False  # SessionStart has fired
-        self._was_ready = False  # and the box has been seen after it
         self._question = False
-        self._title_idle = True
-        self._refused = False
-        self._reading = Reading(Kind.OTHER, None, False, "")
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
-        self._since: dict[str, float] = {}  # condition -> since when it has held
+        self._look_due: asyncio.TimerHandle | None = None
         self._maybe_queued = True
+        self._ending = False
         self._input_free = asyncio.Event()
         self._input_free.set()
         self._wake = asyncio.Event()
@@ -100,14 +92,14 @@ class LiveSession:
             cols=size.cols,
             attention=self._attention,
             message=self._message or (self._attention.message if self._attention else ""),
-            screen=self._last_screen if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
+            screen=self._watch.text if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
         )
 
     async def screen_text(self) -> str:
         """Return the rows of the terminal as text; after the end, the last ones."""
         if self.terminal.closed:
-            return self._last_screen or ""
-        return text_of(await self.terminal.screen())
+            return self._watch.text
+        return (await self.terminal.screen()).text
 
     def enqueued(self) -> None:
         """A command was queued: look whether it can go out."""
@@ -150,13 +142,20 @@ class LiveSession:
             except (delivery.NotFree, AttentionNeeded):
                 return
 
-        free = self.state is SessionState.IDLE and not self._turns.active
+        free = self.state is SessionState.IDLE and not self._turns.active and self._input_free.is_set()
+        self._ending = True
         self._input_free.clear()
         try:
             await self.terminal.end(polite if free else None, grace_s)
         finally:
             self._input_free.set()
         await self.closed.wait()
+
+    def abort(self) -> None:
+        """Say that the session is over although ``run`` failed."""
+        self._attention = None
+        self._message = "The server lost track of the session and ended it; the server's log says why. Resume it."
+        self._set_state(SessionState.EXITED)
 
     # -- the task -------------------------------------------------------------------------------------------------
 
@@ -191,8 +190,12 @@ class LiveSession:
         elif self._watches_screen():
             # At most one look in 50 ms (200 ms in a turn), however much is printed.
             spacing = 0.0 if self._turns.unconfirmed else 0.2 if self.state is SessionState.BUSY else 0.05
-            delay = max(0.0, self._looked_at[1] + spacing - self._loop.time())
-            self._loop.call_later(delay, self._wake.set)
+            if self._look_due is None:
+                self._look_due = self._loop.call_at(self._looked_at[1] + spacing, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look_due = None
+        self._wake.set()
 
     def _watches_screen(self) -> bool:
         return self.state is not SessionState.IDLE or self._maybe_queued
@@ -222,7 +225,7 @@ class LiveSession:
             return
         self._settle()
         self._update_state()
-        if self.state is SessionState.IDLE and self._maybe_queued:
+        if self.state is SessionState.IDLE and self._maybe_queued and not self._ending:
             await self._deliver_next()
 
     # -- hooks and transcript ---------------------------------------------------------------------------------------
@@ -250,6 +253,8 @@ class LiveSession:
         self._transcript = Transcript(str(event.data.get("transcript_path", "")))
         if self.resumes and not self._started:
             self._transcript.load()  # what was said before is no news
+        if self._started and event.data.get("source") == "startup":
+            self._watch.begin()  # the CLI has restarted itself
         self.claude_session_id = event.claude_session_id
         self.recorder.conversation(event, first=not self._started)
         self._started = True
@@ -273,17 +278,14 @@ class LiveSession:
         head = self.terminal.head
         if head != self._looked_at[0]:
             screen = await self.terminal.screen()
-            self._reading = screens.read(screen)
-            self._last_screen = text_of(screen)
-            self._title_idle = not screen.title or screen.title.startswith("✳")
-            self._refused = any("blocked by hook" in line for line in screen.lines[-20:])
+            self._watch.see(screen)
             command = self._turns.text.split(maxsplit=1)
             if command and command[0].startswith("/") and screens.unknown_command(screen, command[0]):
                 self._turns.refuse(f"Unknown command: {command[0]}")
             self._looked_at = (head, self._loop.time())
 
     async def _act_on_screen(self) -> None:
-        reading = self._reading
+        reading = self._watch.reading
         if not self._watches_screen():
             return
         if self._question and reading.kind is Kind.BOX:
@@ -298,33 +300,20 @@ class LiveSession:
                 log.warning("Project %s: the folder could not be trusted by itself: %s", self.project.id, error)
             else:
                 return
-        self._attention = self._needs_attention(reading)
-        if self._started and reading.kind is Kind.BOX and not self._was_ready:
-            self._was_ready = True
-            self._born_at = self._loop.time()
+        self._attention = self._watch.attention(started=self._started, turn=self._turns.active)
+        if self._watch.mark_ready(started=self._started):
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
-        await self._watch_silent_end(reading)
+        if self._watch.silent_end(self._turns):
+            await self._end_silent_turn()
 
-    async def _watch_silent_end(self, reading: Reading) -> None:
-        """Notice a turn that ends without a hook: an interrupt before the first token, or a prompt that was refused."""
-        idle = self._turns.active and reading.kind is Kind.BOX and not reading.busy and self._title_idle
-        text = self._turns.text
-        given_back = idle and bool(reading.box) and screens.holds(reading.box or "", text)
-        refused = idle and not given_back and self._refused
-        if (
-            self._held("given_back", given_back and not self._turns.awaits_hook) < _GIVEN_BACK_S
-            and self._held("refused", refused) < _GIVEN_BACK_S
-            and self._held("silent", idle) < _SILENT_S
-        ):
-            return
-        ours = self._turns.command is not None
+    async def _end_silent_turn(self) -> None:
+        ours = self._turns.command is not None and self._watch.holds(self._turns.text)
         self._read_transcript()
         if self._turns.awaits_hook:
             self._turns.give_up()
         else:
             self._turns.on_idle_box()
-        self._since.clear()
-        if given_back and ours:
+        if ours:
             await self._clear_box()
 
     async def _clear_box(self) -> None:
@@ -338,40 +327,12 @@ class LiveSession:
             if "\n" in reading.box or reading.box.startswith("["):
                 await self.terminal.write(b"\x7f")  # Ctrl-U stops at the start of a line: join it with the one before
 
-    def _needs_attention(self, reading: Reading) -> Attention | None:
-        def attention(kind: str, message: str) -> Attention:
-            return Attention(kind, message, self._last_screen or "")
-
-        if reading.asks and not (reading.kind is Kind.MENU and self._turns.active):
-            return attention(reading.kind.value, reading.message)
-        if self._attention and self._attention.kind == "delivery" and not reading.free:
-            return self._attention
-        if self._was_ready:
-            return None
-        waited = self._loop.time() - self._born_at
-        if not self._started and self._held("box", reading.kind is Kind.BOX) > _HOOKS_EXPECTED_S:
-            return attention(
-                "hooks_disabled",
-                "Claude Code is up, but its hooks do not fire (disableAllHooks, or another --settings): commands could "
-                "not be acknowledged. Allow hooks in its settings, then stop and resume.",
-            )
-        if waited > self._ready_timeout_s:
-            return attention("not_ready", "Claude Code has not become ready. The screen may say why.")
-        return None
-
-    def _held(self, name: str, condition: bool) -> float:
-        """Return for how many seconds a condition has held without a break."""
-        if not condition:
-            self._since.pop(name, None)
-            return 0.0
-        return self._loop.time() - self._since.setdefault(name, self._loop.time())
-
     # -- the state ----------------------------------------------------------------------------------------------------
 
     def _update_state(self) -> None:
         if self._attention is not None:
             state = SessionState.ATTENTION
-        elif not self._was_ready:
+        elif not self._watch.ready:
             state = SessionState.STARTING
         elif self._turns.active:
             state = SessionState.WAITING if self._question else SessionState.BUSY
@@ -401,7 +362,7 @@ class LiveSession:
     # -- delivery -----------------------------------------------------------------------------------------------------
 
     async def _deliver_next(self) -> None:
-        if self.recorder.pending or not self._reading.free:
+        if self.recorder.pending or not self._watch.reading.free:
             return  # the id is not saved yet, or the box is not free: the next change wakes us
         try:
             command = await self.recorder.next_command()
@@ -415,18 +376,19 @@ class LiveSession:
         self._input_free.clear()
         try:
             await delivery.put(self.terminal, command.text, changed=self._changed)
-        except (delivery.NotFree, TerminalClosed):
-            self.recorder.requeue(command, "")
+        except delivery.NotFree:
+            self.recorder.requeue(command, "The input box was not free after all.")
         except AttentionNeeded as error:
             self.recorder.requeue(command, error.message)
-            self._attention = Attention("delivery", error.message, str(error.details.get("screen", "")))
-            self._last_screen = self._attention.screen
+            self._watch.undelivered(error.message, str(error.details.get("screen", "")))
+            self._attention = self._watch.attention(started=self._started, turn=False)
+        except TerminalClosed:
+            self._turns.submit(command)  # how far it got, the transcript will tell
         else:
             self._turns.submit(command)
         finally:
             self._input_free.set()
         self._looked_at = (-1, self._looked_at[1])
-        self._since.clear()
         self._update_state()
         self._wake.set()
 
@@ -442,14 +404,13 @@ class LiveSession:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        screen = await self.terminal.screen()
-        self._last_screen = text_of(screen)
+        self._watch.see(await self.terminal.screen())
         self._read_transcript()
         self._read_hooks()
         self._read_transcript()
         self._turns.on_exit()
         self._settle()
-        said = [line.strip() for line in screen.lines if line.strip()]
+        said = [line.strip() for line in self._watch.text.splitlines() if line.strip()]
         code = self.terminal.exit_code
         self._message = f"Claude Code ended (exit code {'unknown' if code is None else code})."
         if self.resumes and any(_UNKNOWN in line for line in said):
@@ -458,17 +419,11 @@ class LiveSession:
                 "the project was in another folder or HOME). The id is kept. Bring the transcript back and resume, or "
                 "begin a new conversation with `%wxmilestone resume --fresh`; the old id stays in the lineage."
             )
-            self._attention = Attention("conversation_unknown", self._message, self._last_screen)
-        elif not self._was_ready and said:
-            self._message += " It said: " + " ".join(said[-3:])[:400]
-            self._attention = None
+            self._attention = Attention("conversation_unknown", self._message, self._watch.text)
         else:
             self._attention = None
+            if not self._watch.ready and said:
+                self._message += " It said: " + " ".join(said[-3:])[:400]
         self._set_state(SessionState.EXITED)
         self.recorder.emit("session_exited", {"exit_code": code, "message": self._message})
         self.terminal.discard()
-
-
-def text_of(screen: ScreenView) -> str:
-    """Return a screen as text, without the blank rows at its end."""
-    return "\n".join(screen.lines).rstrip()

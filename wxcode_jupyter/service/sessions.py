@@ -217,6 +217,7 @@ class Sessions:
         except Exception:
             log.exception("Project %s: following the session failed; it is ended.", session.project.id)
             await session.terminal.end(None, _SHUTDOWN_GRACE_S)
+            session.abort()
         recorder.then(lambda: remove_folder(folder))
 
     async def _choose(
