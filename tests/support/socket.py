@@ -89,4 +89,4 @@ class TerminalClient:
         if self.code is None:
             self._socket.send_close()
             self._thread.join(5)
-        self._socket.shutdown()
+        self._socket.shutdown()  # type: ignore[no-untyped-call]

@@ -160,14 +160,14 @@ class TerminalHandler(SocketHandler):
         await self._say("connecting", connected=False)
         project_id = await self.find_project(check_id(identifier))
         sessions = self.service.sessions
-        before = await sessions.info(project_id)
-        if before.state.live:
-            await self._say("reconnecting", connected=False, session_id=before.claude_session_id)
+        if present := sessions.find_live(project_id):
+            await self._say("reconnecting", connected=False, session_id=present.claude_session_id)
         elif not self._may_drive or self._role is Role.OBSERVER:
             raise SessionNotRunning("The project has no live session, and an observer cannot start one.")
         else:
-            known = "resuming" if before.claude_session_id else "preparing"
-            await self._say(known, connected=False, session_id=before.claude_session_id)
+            session_id = (await sessions.info(project_id)).claude_session_id
+            known = "resuming" if session_id else "preparing"
+            await self._say(known, connected=False, session_id=session_id)
             await sessions.start(project_id)
         self._live = live = sessions.live(project_id)
         self._attachment = live.terminal.attach(self._role)
@@ -203,7 +203,9 @@ class ProjectTerminalHandler(TerminalHandler):
     """``/output-projects/{id}/terminal``."""
 
     async def find_project(self, identifier: str) -> str:
-        """Return the id itself, when there is such a project."""
+        """Return the id itself, when there is such a project; a live session needs no store to say so."""
+        if self.service.sessions.find_live(identifier):
+            return identifier
         return (await self.service.store.get_project(identifier)).id
 
 

@@ -66,10 +66,15 @@ class Sessions:
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
+    def find_live(self, project_id: str) -> LiveSession | None:
+        """Return the project's live session, or None."""
+        session = self._live.get(project_id)
+        return session if session is not None and session.state.live else None
+
     def live(self, project_id: str) -> LiveSession:
         """Return the project's live session. Raises ``SessionNotRunning``."""
-        session = self._live.get(project_id)
-        if session is None or not session.state.live:
+        session = self.find_live(project_id)
+        if session is None:
             raise SessionNotRunning("The project has no live session. Start it with `%wxmilestone resume`.")
         return session
 
