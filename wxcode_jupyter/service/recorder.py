@@ -12,7 +12,7 @@ from typing import Any
 
 from ..claude import transcript
 from ..claude.hooks import HookEvent
-from ..errors import StoreConflict
+from ..errors import StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
 from .events import EventLog
@@ -82,18 +82,19 @@ class Recorder:
         session_id = event.claude_session_id
         source = str(event.data.get("source", "startup"))
         cause = (self._cause or LineageCause.RESUMED) if first else cause_of(source)
-
-        changed = False
+        known: list[str] | None = None
 
         async def write() -> None:
-            nonlocal changed  # a repeated call finds it followed already
+            nonlocal known  # as the first attempt found it: a repeated one may find the id followed already
+            if known is None:
+                known = [entry.claude_session_id for entry in await self._store.load_lineage(self._project_id)]
             try:
-                changed = await self._lineage.follow(session_id, cause) or changed
+                await self._lineage.follow(session_id, cause)
                 await self._store.update_project(self._project_id, {"status": ProjectStatus.ACTIVE})
             except StoreConflict:
                 self._conflict()
                 raise
-            if changed:
+            if known[-1:] != [session_id]:
                 await self._events.store_now(
                     self._project_id,
                     "session_id_changed",
@@ -112,21 +113,24 @@ class Recorder:
 
     async def delivering(self, command: Command) -> bool:
         """Take a queued command for delivery; False when somebody else did."""
-        moved = await self._store.move_command(
-            command.id, {CommandStatus.QUEUED}, {"status": CommandStatus.DELIVERING, "delivering_at": now()}
-        )
+        changes = {"status": CommandStatus.DELIVERING, "delivering_at": now()}
+        try:
+            moved = await self._store.move_command(command.id, {CommandStatus.QUEUED}, changes)
+        except StoreUnavailable:
+            self._put_back(command)  # it may have been taken before the answer was lost
+            raise
         if moved is not None:
             self.emit("command_delivering", {"command_id": command.id})
         return moved is not None
 
     def requeue(self, command: Command, reason: str) -> None:
         """Nothing of the command went in: it waits again, at its old place."""
-        self._move(
-            command,
-            {CommandStatus.DELIVERING},
-            {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None},
-        )
+        self._put_back(command)
         self.emit("command_requeued", {"command_id": command.id, "reason": reason})
+
+    def _put_back(self, command: Command) -> None:
+        queued = {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
+        self._move(command, {CommandStatus.DELIVERING}, queued)
 
     def change(self, change: Change, claude_session_id: str, transcript_path: str | None) -> None:
         """Record what `turns.py` concluded."""
@@ -176,19 +180,13 @@ class Recorder:
             self._milestone_begun(command.milestone_id)
 
     def _milestone_begun(self, milestone_id: str) -> None:
-        moved = None
+        begun = MilestoneStatus.IN_PROGRESS
 
         async def write() -> None:
-            nonlocal moved  # a repeated call finds it moved already
-            moved = moved or await self._store.move_milestone(
-                milestone_id, {MilestoneStatus.PENDING}, MilestoneStatus.IN_PROGRESS
-            )
-            if moved is not None:
-                await self._events.store_now(
-                    self._project_id,
-                    "milestone_status",
-                    {"milestone_id": milestone_id, "status": MilestoneStatus.IN_PROGRESS.value},
-                )
+            await self._store.move_milestone(milestone_id, {MilestoneStatus.PENDING}, begun)
+            if (await self._store.get_milestone(milestone_id)).status is begun:
+                data = {"milestone_id": milestone_id, "status": begun.value}
+                await self._events.store_now(self._project_id, "milestone_status", data, key=f"begun:{milestone_id}")
 
         self._outbox.put(write)
 

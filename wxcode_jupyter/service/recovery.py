@@ -134,7 +134,7 @@ class Recovery:
         begun = MilestoneStatus.IN_PROGRESS
         if await self._store.move_milestone(milestone_id, {MilestoneStatus.PENDING}, begun) is not None:
             data = {"milestone_id": milestone_id, "status": begun.value}
-            await self._events.store_now(project_id, "milestone_status", data)
+            await self._events.store_now(project_id, "milestone_status", data, key=f"begun:{milestone_id}")
 
 
 def remove_folder(folder: str) -> None:
