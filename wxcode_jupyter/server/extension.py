@@ -66,6 +66,13 @@ class WxcodeApp(ExtensionApp):
         Unicode(), [], config=True, help="Folders in which workspaces may lie. Empty: HOME and workspace_root."
     )
     max_sessions = Int(20, min=1, config=True, help="How many sessions may live at once (a number of processes).")
+    idle_timeout_s = Float(
+        0.0,
+        min=0,
+        config=True,
+        help="After how long without any use (idle, nobody attached, nothing queued) a session is ended, in seconds; "
+        "0: never. The conversation is resumed at the next start.",
+    )
     scrollback_limit_bytes = Int(
         64 << 20, min=1 << 20, config=True, help="How much of a session's output is kept for late clients, in bytes."
     )
@@ -111,6 +118,7 @@ class WxcodeApp(ExtensionApp):
             milestone_command=self.milestone_command,
             allowed_workspace_roots=tuple(os.path.expanduser(root) for root in self.allowed_workspace_roots),
             max_sessions=self.max_sessions,
+            idle_timeout_s=self.idle_timeout_s,
             scrollback_limit_bytes=self.scrollback_limit_bytes,
             language=self.language,
             env_allow=tuple(self.env_allow),

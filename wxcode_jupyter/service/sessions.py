@@ -30,6 +30,7 @@ from ..terminal.pool import SpawnSpec, TerminalPool
 from ..workspace import resolve_workspace
 from .config import Config
 from .events import EventLog
+from .idle import IdleTimeout
 from .lineage import Lineage
 from .live import LiveSession
 from .outbox import Outbox
@@ -63,6 +64,7 @@ class Sessions:
         self._outboxes: dict[str, Outbox] = defaultdict(Outbox)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._endings: set[asyncio.Task[Any]] = set()
+        self._idle = IdleTimeout(config.idle_timeout_s, self._count_queued)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ class Sessions:
         session = self.find_live(project_id)
         if session is None:
             raise SessionNotRunning("The project has no live session. Start it with `%wxmilestone resume`.")
+        self._idle.touch(project_id)
         return session
 
     async def info(self, project_id: str) -> SessionInfo:
@@ -86,8 +89,7 @@ class Sessions:
             info = SessionInfo(project_id, claude_session_id=project.claude_session_id)
         else:
             info = session.info()
-        waiting = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=1)
-        return replace(info, queued=waiting.total)
+        return replace(info, queued=await self._count_queued(project_id))
 
     async def screen_text(self, project_id: str) -> str:
         """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
@@ -127,7 +129,10 @@ class Sessions:
         """
         async with self._locks[project_id]:
             present = self._live.get(project_id)
+            if present is not None and self._idle.ends(project_id):
+                await present.closed.wait()
             if present is not None and not present.closed.is_set():
+                self._idle.touch(project_id)
                 if fresh:
                     raise SessionAlive("A session lives; stop it before you begin a new conversation.")
                 return await self.info(project_id)
@@ -216,7 +221,12 @@ class Sessions:
         self._live[project_id] = session
         self._tasks[project_id] = asyncio.create_task(self._follow(session, recorder, folder))
 
+    async def _count_queued(self, project_id: str) -> int:
+        page = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=1)
+        return page.total
+
     async def _follow(self, session: LiveSession, recorder: Recorder, folder: str) -> None:
+        watch = asyncio.create_task(self._idle.watch(session))
         try:
             await session.run()
         except Exception:
@@ -224,6 +234,7 @@ class Sessions:
             await session.terminal.end(None, _SHUTDOWN_GRACE_S)
             session.abort()
         recorder.then(lambda: remove_folder(folder))
+        await watch
 
     async def _choose(
         self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
