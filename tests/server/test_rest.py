@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,21 @@ class TestSessions:
             api.json("POST", f"/output-projects/{second['id']}/session")
             api.json("DELETE", f"/output-projects/{second['id']}/session")
 
+    def test_too_many_at_once(self, other_server: WxServer) -> None:
+        with Api(other_server) as api, ThreadPoolExecutor(5) as threads:
+            routes = [f"/output-projects/{api.create_project(f'at once {n}')['id']}/session" for n in range(5)]
+            statuses = sorted(response.status_code for response in threads.map(api.post, routes))
+            for route in routes:
+                api.json("DELETE", route)
+
+        assert statuses == [200, 409, 409, 409, 409]
+
+    def test_many_calls_give_one_process(self, api: Api, path: str) -> None:
+        with ThreadPoolExecutor(10) as threads:
+            started = list(threads.map(lambda _: api.json("POST", f"{path}/session")["pid"], range(30)))
+
+        assert len(set(started)) == 1
+
     def test_a_folder_that_is_gone_is_made_again(self, api: Api, project: dict[str, Any], path: str) -> None:
         os.rmdir(project["workspace_path"])
 
@@ -459,7 +475,7 @@ class TestMilestones:
         ("fields", "field"),
         [
             ({"element_name": ""}, "element_name"),
-            ({"element_name": " "}, "name"),
+            ({"element_name": " "}, "element_name"),
             ({"element_id": "x"}, "element_id"),
             ({"context": "x" * (1024 * 1024 + 1)}, "context"),
             ({"context": "\ud800"}, "context"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any
 
 from ..claude import gsd
@@ -51,7 +50,7 @@ class Milestones:
         milestone = Milestone(
             check_id(milestone_id) if milestone_id else self._store.new_id(),
             output_project_id,
-            check_name(element_name),
+            check_name(element_name, field="element_name"),
             element_id=check_id(element_id) if element_id else None,
             context=context,
         )
@@ -95,7 +94,8 @@ class Milestones:
             path = prepared["context_path"]
             texts = await asyncio.to_thread(self._texts, project, milestone, workspace, path)
             for text in texts[:-1]:
-                await self._commands.enqueue(project.id, text)
+                if not await self._under_way(project.id, text):
+                    await self._commands.enqueue(project.id, text)
             return await self._commands.enqueue(project.id, texts[-1], milestone_id=milestone.id, command_id=command_id)
 
     async def start_once(self, milestone_id: str) -> None:
@@ -109,12 +109,12 @@ class Milestones:
         """Mark a milestone ``completed`` or ``failed``: the user's word, whatever it was before."""
         if status not in (MilestoneStatus.COMPLETED, MilestoneStatus.FAILED):
             raise InvalidBody("A milestone can be set to completed or failed.", field="status")
-        milestone = await self._store.get_milestone(milestone_id)
-        moved = await self._store.move_milestone(milestone_id, set(MilestoneStatus), status)
-        if moved is not None and milestone.status is not status:
-            data: Mapping[str, Any] = {"milestone_id": milestone_id, "status": status.value}
-            await self._events.store_now(milestone.output_project_id, "milestone_status", data)
-        return await self._store.get_milestone(milestone_id)
+        moved = await self._store.move_milestone(milestone_id, set(MilestoneStatus) - {status}, status)
+        if moved is None:
+            return await self._store.get_milestone(milestone_id)
+        data = {"milestone_id": milestone_id, "status": status.value}
+        await self._events.store_now(moved.output_project_id, "milestone_status", data)
+        return moved
 
     async def delete(self, milestone_id: str) -> None:
         """Delete a pending milestone that was not started. Raises ``NotPending`` otherwise."""
@@ -130,6 +130,11 @@ class Milestones:
             if command.status in _OPEN or command.accepted_at is not None:
                 return command
         return None
+
+    async def _under_way(self, project_id: str, text: str) -> bool:
+        """Whether the same slash command waits or runs already, for another milestone or from a start that failed."""
+        page = await self._store.list_commands(project_id, statuses=_OPEN, limit=1000)
+        return any(command.text.split()[0] == text.split()[0] for command in page.items)
 
     def _texts(self, project: OutputProject, milestone: Milestone, workspace: str, context_path: str) -> list[str]:
         """Return what must be sent, in order; raise before anything is typed when something is missing."""

@@ -94,11 +94,11 @@ def _expand(path: str, config: Config) -> str:
     return os.path.join(home, path.lstrip("~/")) if path == "~" or path.startswith("~/") else path
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, *, field: str = "name") -> str:
     """Return a project's or milestone's name without surrounding blanks; raise ``InvalidBody`` when it is none."""
     stripped = name.strip()
     if not stripped or len(stripped) > _NAME_LIMIT or not stripped.isprintable():
-        raise InvalidBody(f"A name has 1 to {_NAME_LIMIT} printable characters.", field="name")
+        raise InvalidBody(f"A name has 1 to {_NAME_LIMIT} printable characters.", field=field)
     return stripped
 
 

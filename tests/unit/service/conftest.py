@@ -1,14 +1,18 @@
-"""A real embedded store with one project in it."""
+"""A real embedded store with one project in it, and what stands around the use cases."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from wxcode_jupyter.models import OutputProject, ProjectOptions
+from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.sessions import Sessions
 from wxcode_jupyter.store.base import Store
 from wxcode_jupyter.store.sqlite import SqliteStore
 
@@ -33,3 +37,46 @@ async def project(store: Store, tmp_path: Path) -> OutputProject:
 @pytest.fixture
 def events(store: Store) -> EventLog:
     return EventLog(store)
+
+
+class StubSessions:
+    """Stands in for `Sessions` where only the calls count: ``start``, ``enqueued``, ``find_live``."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.told: list[str] = []
+        self.alive = False
+        self.error: Exception | None = None
+
+    async def start(self, project_id: str) -> None:
+        self.started.append(project_id)
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+
+    def enqueued(self, project_id: str) -> None:
+        self.told.append(project_id)
+
+    def find_live(self, project_id: str) -> object | None:
+        return self if self.alive else None
+
+    def typed(self) -> Sessions:
+        return cast(Sessions, self)
+
+
+@pytest.fixture
+def sessions() -> StubSessions:
+    return StubSessions()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Config(
+        data_dir=str(tmp_path / "data"),
+        runtime_dir=str(tmp_path / "run"),
+        workspace_root=str(tmp_path / "workspaces"),
+        allowed_workspace_roots=(str(tmp_path),),
+        environment={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+    )

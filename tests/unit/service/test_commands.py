@@ -1,0 +1,119 @@
+"""Queueing a text: checked first, once per id, and never without a session that could take it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.unit.service.conftest import StubSessions
+from wxcode_jupyter.errors import (
+    CliMissing,
+    Conflict,
+    InvalidBody,
+    InvalidId,
+    InvalidRequest,
+    NotFound,
+    UnsupportedCommand,
+    WxcodeError,
+)
+from wxcode_jupyter.models import CommandStatus, Milestone, OutputProject, ProjectOptions
+from wxcode_jupyter.service.commands import Commands
+from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.store.base import Store
+
+
+@pytest.fixture
+def commands(store: Store, events: EventLog, sessions: StubSessions) -> Commands:
+    return Commands(store, events, sessions.typed())
+
+
+async def queued(store: Store, project: OutputProject) -> list[str]:
+    page = await store.list_commands(project.id, statuses={CommandStatus.QUEUED})
+    return [command.text for command in page.items]
+
+
+async def test_a_text_is_queued_and_the_session_told(
+    store: Store, project: OutputProject, sessions: StubSessions, commands: Commands
+) -> None:
+    command = await commands.enqueue(project.id, "  hello\r\nthere ")
+    assert (command.text, command.status) == ("hello\nthere", CommandStatus.QUEUED)
+    assert await store.get_command(command.id) == command
+    assert (sessions.started, sessions.told) == ([project.id], [project.id])
+    (event,) = await store.load_events(project.id)
+    data = {"command_id": command.id, "text": "hello\nthere", "milestone_id": None}
+    assert (event.type, dict(event.data)) == ("command_queued", data)
+
+
+async def test_texts_keep_their_order(store: Store, project: OutputProject, commands: Commands) -> None:
+    for number in range(10):
+        await commands.enqueue(project.id, f"text {number}")
+    assert await queued(store, project) == [f"text {number}" for number in range(10)]
+
+
+async def test_a_repeated_call_is_the_same_command(
+    store: Store, project: OutputProject, sessions: StubSessions, commands: Commands
+) -> None:
+    identifier = store.new_id()
+    first, *others = await asyncio.gather(
+        *(commands.enqueue(project.id, "hello", command_id=identifier) for _ in range(5))
+    )
+    assert others == [first] * 4
+    assert await queued(store, project) == ["hello"]
+    assert len(await store.load_events(project.id)) == 1
+
+
+async def test_a_repeated_call_after_it_went_out_queues_nothing(
+    store: Store, project: OutputProject, sessions: StubSessions, commands: Commands
+) -> None:
+    command = await commands.enqueue(project.id, "hello")
+    done = await store.move_command(command.id, {CommandStatus.QUEUED}, {"status": CommandStatus.COMPLETED})
+    assert await commands.enqueue(project.id, "hello", command_id=command.id) == done
+    assert await queued(store, project) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("", InvalidRequest), ("a\x1bb", InvalidRequest), ("!ls", UnsupportedCommand), ("/clear", UnsupportedCommand)],
+)
+async def test_what_cannot_be_sent_is_refused_before_anything_starts(
+    store: Store,
+    project: OutputProject,
+    sessions: StubSessions,
+    commands: Commands,
+    text: str,
+    error: type[WxcodeError],
+) -> None:
+    with pytest.raises(error):
+        await commands.enqueue(project.id, text)
+    assert (await queued(store, project), sessions.started) == ([], [])
+
+
+async def test_where_no_session_can_start_nothing_is_queued(
+    store: Store, project: OutputProject, sessions: StubSessions, commands: Commands
+) -> None:
+    sessions.error = CliMissing("no claude")
+    with pytest.raises(CliMissing):
+        await commands.enqueue(project.id, "hello")
+    assert await queued(store, project) == []
+    assert await store.load_events(project.id) == ()
+
+
+async def test_ids_that_do_not_fit(store: Store, project: OutputProject, commands: Commands) -> None:
+    other = OutputProject(store.new_id(), "other", "/other")
+    await store.create_project(other, ProjectOptions())
+    theirs = Milestone(store.new_id(), other.id, "login")
+    await store.create_milestone(theirs)
+    command = await commands.enqueue(other.id, "hello")
+
+    with pytest.raises(InvalidId):
+        await commands.enqueue(project.id, "hello", milestone_id="x")
+    with pytest.raises(NotFound):
+        await commands.enqueue(project.id, "hello", milestone_id=store.new_id())
+    with pytest.raises(InvalidBody):
+        await commands.enqueue(project.id, "hello", milestone_id=theirs.id)
+    with pytest.raises(InvalidId):
+        await commands.enqueue(project.id, "hello", command_id="x")
+    with pytest.raises(Conflict):
+        await commands.enqueue(project.id, "hello", command_id=command.id)
+    assert await queued(store, project) == []
