@@ -60,6 +60,13 @@ def test_a_project_keeps_its_folder(notebook: Notebook, tmp_path: Path) -> None:
         notebook.run("%wxmilestone project demo --workspace there")
 
 
+def test_an_empty_folder_is_the_servers_own(notebook: Notebook) -> None:
+    notebook.variables["workspace"] = ""
+    notebook.run('%wxmilestone project demo --workspace "{{workspace}}"')
+    notebook.run('%wxmilestone project demo --workspace "{{workspace}}"')
+    assert [body.get("workspace_path") for body in notebook.posted("output-projects")] == [None]
+
+
 def test_projects_and_list(demo: Notebook) -> None:
     assert [item.name for item in demo.run("%wxmilestone projects")] == ["demo"]
     new_login(demo)

@@ -31,7 +31,8 @@ _RECENT = 3
 def project(context: Context, line: Line) -> Result:
     """Select a project, creating it where it is new, and keep the options with it."""
     client, name = context.client, _name(line)
-    folder = line["workspace"] and os.path.abspath(os.path.expanduser(line["workspace"]))
+    # Empty, as a notebook's parameter may be, means the server's own place.
+    folder = os.path.abspath(os.path.expanduser(line["workspace"])) if line["workspace"] else None
     options: dict[str, Any] = {
         key: line[given]
         for key, given in (
