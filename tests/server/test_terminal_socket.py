@@ -78,6 +78,21 @@ class TestComingAndGoing:
             before = client.of("status")[1]
             assert (before["message"], before["session_id"]) == ("Resuming the conversation...", session_id)
 
+    @pytest.mark.parametrize("frames", [0, 1, 2, 3])
+    async def test_who_leaves_while_it_starts_breaks_nothing(
+        self, frames: int, server: WxServer, terminal_path: str, api: Api, path: str
+    ) -> None:
+        async with await Socket.connect(server, terminal_path) as client:
+            for _ in range(frames):
+                await client.next()
+
+        async with await Socket.connect(server, terminal_path) as client:
+            session_id = (await client.wait_connected())["session_id"]
+            await client.wait_text("stand-in up")
+            await client.type("hook SessionStart\r")
+            await until(lambda: api.json("GET", path)["claude_session_id"] == session_id)
+            assert client.text.count("stand-in up") == 1
+
     async def test_messages_come_in_the_configured_language(self, other_server: WxServer) -> None:
         with Api(other_server) as api:
             path = f"/output-projects/{api.create_project('em portugues')['id']}"

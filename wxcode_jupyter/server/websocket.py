@@ -34,6 +34,8 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
 
     auth_resource = "wxcode:session"
     _task: asyncio.Task[None] | None = None
+    _cancellable = True
+    _left = False
 
     def begin(self, sending: Any) -> None:
         """Start the task that sends."""
@@ -58,7 +60,8 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
 
     def on_close(self) -> None:
         """End the task."""
-        if self._task is not None:
+        self._left = True
+        if self._task is not None and self._cancellable:
             self._task.cancel()
         super().on_close()
 
@@ -103,10 +106,10 @@ class TerminalHandler(SocketHandler):
         """Ask who it is before the protocol is switched; what the id is worth is told afterwards, as a close code."""
         if not self.current_user:
             raise web.HTTPError(403)
-        self._may_drive = await self.may("execute", "wxcode:session")
-        if not self._may_drive and not await self.may("read", "wxcode:session"):
+        may_drive = await self.may("execute", "wxcode:session")
+        if not may_drive and not await self.may("read", "wxcode:session"):
             raise web.HTTPError(403)
-        self._role = Role.DRIVER if self._may_drive else Role.OBSERVER
+        self._role = Role.DRIVER if may_drive else Role.OBSERVER
         if self.get_query_argument("role", "") == "observer":
             self._role = Role.OBSERVER
         await super().get(identifier)
@@ -158,18 +161,11 @@ class TerminalHandler(SocketHandler):
 
     async def _attach_and_pump(self, identifier: str) -> None:
         await self._say("connecting", connected=False)
-        project_id = await self.find_project(check_id(identifier))
-        sessions = self.service.sessions
-        if present := sessions.find_live(project_id):
-            await self._say("reconnecting", connected=False, session_id=present.claude_session_id)
-        elif not self._may_drive or self._role is Role.OBSERVER:
-            raise SessionNotRunning("The project has no live session, and an observer cannot start one.")
-        else:
-            session_id = (await sessions.info(project_id)).claude_session_id
-            known = "resuming" if session_id else "preparing"
-            await self._say(known, connected=False, session_id=session_id)
-            await sessions.start(project_id)
-        self._live = live = sessions.live(project_id)
+        self._cancellable = False  # what was begun to be started is started, whoever leaves
+        self._live = live = await self._find_or_start(identifier)
+        self._cancellable = True
+        if self._left:
+            return
         self._attachment = live.terminal.attach(self._role)
         if self._role is Role.DRIVER:
             self._keyboard = Keyboard(live.write_from_client)
@@ -178,6 +174,20 @@ class TerminalHandler(SocketHandler):
         await live.closed.wait()
         await self.write_message(protocol.closed(live.terminal.exit_code))
         self.close(1000)
+
+    async def _find_or_start(self, identifier: str) -> LiveSession:
+        project_id = await self.find_project(check_id(identifier))
+        sessions = self.service.sessions
+        if present := sessions.find_live(project_id):
+            await self._say("reconnecting", connected=False, session_id=present.claude_session_id)
+        elif self._role is Role.OBSERVER:
+            raise SessionNotRunning("The project has no live session, and an observer cannot start one.")
+        else:
+            session_id = (await sessions.info(project_id)).claude_session_id
+            known = "resuming" if session_id else "preparing"
+            await self._say(known, connected=False, session_id=session_id)
+            await sessions.start(project_id)
+        return sessions.live(project_id)
 
     async def _pump(self, live: LiveSession, attachment: Attachment) -> None:
         """Send the output until its end; say so where the journal no longer has what comes next."""

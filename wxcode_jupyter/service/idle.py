@@ -12,7 +12,7 @@ from .live import LiveSession
 
 log = logging.getLogger(__name__)
 
-_LOOKS = 10  # per timeout: an end comes at most so much of it late, and never early
+_LOOKS = 10  # per timeout: an end comes up to two of them late, and never early
 _GRACE_S = 5.0
 
 
@@ -30,12 +30,12 @@ class IdleTimeout:
     def __init__(self, timeout_s: float, queued: Callable[[str], Awaitable[int]]) -> None:
         self._timeout_s = timeout_s
         self._queued = queued
-        self._used: dict[str, float] = {}
+        self._unused_since: dict[str, float] = {}  # when a look found it unused first
         self._ending: set[str] = set()
 
     def touch(self, project_id: str) -> None:
         """Somebody asked for the session: the time begins anew."""
-        self._used[project_id] = asyncio.get_running_loop().time()
+        self._unused_since.pop(project_id, None)
 
     def ends(self, project_id: str) -> bool:
         """Whether the project's session is being ended here: too late to use it."""
@@ -52,7 +52,9 @@ class IdleTimeout:
         project_id = session.project.id
         if session.state is not SessionState.IDLE or session.terminal.clients:
             self.touch(project_id)
-        return asyncio.get_running_loop().time() - self._used[project_id] >= self._timeout_s
+            return False
+        now = asyncio.get_running_loop().time()
+        return now - self._unused_since.setdefault(project_id, now) >= self._timeout_s
 
     async def _has_queued(self, session: LiveSession) -> bool:
         try:

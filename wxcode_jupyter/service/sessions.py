@@ -63,6 +63,8 @@ class Sessions:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._outboxes: dict[str, Outbox] = defaultdict(Outbox)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._starts: set[asyncio.Task[SessionInfo]] = set()
+        self._launching = 0
         self._endings: set[asyncio.Task[Any]] = set()
         self._idle = IdleTimeout(config.idle_timeout_s, self._count_queued)
 
@@ -127,21 +129,11 @@ class Sessions:
             SessionAlive: ``fresh`` was asked for while a session lives.
             StoreUnavailable: which conversation is the project's cannot be known now.
         """
-        async with self._locks[project_id]:
-            present = self._live.get(project_id)
-            if present is not None and self._idle.ends(project_id):
-                await present.closed.wait()
-            if present is not None and not present.closed.is_set():
-                self._idle.touch(project_id)
-                if fresh:
-                    raise SessionAlive("A session lives; stop it before you begin a new conversation.")
-                return await self.info(project_id)
-            if sum(session.state.live for session in self._live.values()) >= self._config.max_sessions:
-                raise TooManySessions(
-                    f"{self._config.max_sessions} sessions live already (c.WxcodeApp.max_sessions); stop one first."
-                )
-            await self._launch(project_id, fresh=fresh)
-            return await self.info(project_id)
+        starting = asyncio.create_task(self._start(project_id, fresh=fresh))
+        self._starts.add(starting)
+        starting.add_done_callback(self._starts.discard)
+        # Shielded: whoever goes away in the middle must not leave a process behind that nobody follows.
+        return await asyncio.shield(starting)
 
     async def stop(self, project_id: str) -> SessionInfo:
         """End the session: asks, then SIGTERM, then SIGKILL to the process group. Without one, nothing happens."""
@@ -159,6 +151,28 @@ class Sessions:
         await self._pool.close_all()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.gather(*(outbox.close() for outbox in self._outboxes.values()))
+
+    async def _start(self, project_id: str, *, fresh: bool) -> SessionInfo:
+        async with self._locks[project_id]:
+            present = self._live.get(project_id)
+            if present is not None and self._idle.ends(project_id):
+                await present.closed.wait()
+            if present is not None and not present.closed.is_set():
+                self._idle.touch(project_id)
+                if fresh:
+                    raise SessionAlive("A session lives; stop it before you begin a new conversation.")
+                return await self.info(project_id)
+            alive = sum(session.state.live for session in self._live.values()) + self._launching
+            if alive >= self._config.max_sessions:
+                raise TooManySessions(
+                    f"{self._config.max_sessions} sessions live already (c.WxcodeApp.max_sessions); stop one first."
+                )
+            self._launching += 1
+            try:
+                await self._launch(project_id, fresh=fresh)
+            finally:
+                self._launching -= 1
+            return await self.info(project_id)
 
     async def _launch(self, project_id: str, *, fresh: bool) -> None:
         project = await self._store.get_project(project_id)
