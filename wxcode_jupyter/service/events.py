@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -66,7 +66,7 @@ class EventLog:
         """Return stored events with a ``seq`` above ``after``."""
         return await self._store.load_events(project_id, after=after, limit=limit)
 
-    async def follow(self, project_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(self, project_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """Yield the events after ``after``, then the new ones as they come, without end."""
         fresh = asyncio.Event()
         self._followers[project_id].add(fresh)
