@@ -6,7 +6,7 @@ import textwrap
 import unicodedata
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.recorded_screens import VERSIONS, load
@@ -95,6 +95,7 @@ def test_an_emoji_alone_is_not_held_by_an_empty_box() -> None:
     assert holds("\U0001f44d", "\U0001f44d")
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXT, st.integers(20, 500), st.sampled_from([2, 4, 8]))
 @example("a\u00a0b\u3000c", 20, 8)
 def test_a_text_is_held_by_the_box_that_wraps_it(text: str, width: int, tab: int) -> None:
@@ -103,6 +104,7 @@ def test_a_text_is_held_by_the_box_that_wraps_it(text: str, width: int, tab: int
     assert holds("\n".join(rows).rstrip(), text)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXT, st.integers(20, 500))
 @example("x" * 19 + "e\u0301", 20)
 def test_a_text_is_held_by_the_box_that_breaks_within_words(text: str, width: int) -> None:
@@ -111,12 +113,14 @@ def test_a_text_is_held_by_the_box_that_breaks_within_words(text: str, width: in
     assert holds("\n".join(rows).rstrip(), text)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXT)
 def test_a_text_is_held_by_the_box_that_composes_it(text: str) -> None:
     assume(text.strip())
     assert holds(unicodedata.normalize("NFC", text), text)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(PLAIN, PLAIN)
 @example("hello", "hello world")
 @example("hello world", "hello")
