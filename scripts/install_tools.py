@@ -1,6 +1,6 @@
 """Install the pinned Claude Code and GSD versions that the tests run, each from npm into a folder of its own.
 
-    python scripts/install_tools.py .tools
+    python scripts/install_tools.py .tools [claude-2.1.330 gsd-1.14.0 ...]
 
 makes ``.tools/claude-<version>/claude`` (the CLI's executable) and ``.tools/gsd-<version>/`` (with GSD's installer
 below ``node_modules``). What is complete is left alone, so a second run takes no time; a run that was cut off leaves
@@ -74,10 +74,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Install everything that is missing; the exit status is 1 where something could not be installed."""
     parser = argparse.ArgumentParser(description="Install the pinned Claude Code and GSD versions from npm.")
     parser.add_argument("root", type=Path, help="the folder for all of them, e.g. .tools")
-    root = parser.parse_args(arguments).root.absolute()
+    parser.add_argument("only", nargs="*", help="their folders' names; all of them where none is given")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.only) - {tool.folder for tool in TOOLS}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(tool.folder for tool in TOOLS)}")
+    root = options.root.absolute()
     try:
         for tool in TOOLS:
-            if install(tool, root):
+            if (not options.only or tool.folder in options.only) and install(tool, root):
                 print(f"installed {tool.spec} in {root / tool.folder}", flush=True)
     except InstallError as error:
         print(f"install_tools: {error}", file=sys.stderr)

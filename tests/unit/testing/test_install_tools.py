@@ -52,6 +52,16 @@ def test_each_tool_is_installed_once_and_whole(script: ModuleType, calls: Path, 
     assert sorted(path.name for path in root.iterdir()) == sorted(tool.folder for tool in script.TOOLS)
 
 
+def test_what_is_named_is_all_that_is_installed(
+    script: ModuleType, calls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main([str(tmp_path), "claude-2.1.330"]) == 0
+    assert [line.split()[-1] for line in calls.read_text().splitlines()] == ["@anthropic-ai/claude-code@2.1.330"]
+    with pytest.raises(SystemExit):
+        script.main([str(tmp_path), "claude-2"])
+    assert "unknown: claude-2; there are claude-2.1.197" in capsys.readouterr().err
+
+
 def test_a_folder_without_its_stamp_is_made_anew(script: ModuleType, calls: Path, tmp_path: Path) -> None:
     tool = script.TOOLS[0]
     (tmp_path / tool.folder).mkdir()
