@@ -1,4 +1,4 @@
-# make demo: see it work.  make test: prove it works.  Both set up everything they need.
+# make demo: see it work.  make lab: go on by hand.  make test: prove it works.  All set up everything they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,8 +19,19 @@ setup: $(VENV)/.installed  ## the virtual environment with everything in it
 tools: setup  ## the pinned Claude Code and GSD versions, from npm
 	$(BIN)/python scripts/install_tools.py $(TOOLS)
 
+demo: setup  ## the notebooks with the real CLI and a scripted model: no account is needed
+	$(BIN)/python scripts/install_tools.py $(TOOLS) claude-2.1.330 gsd-1.14.0
+	@$(BIN)/python scripts/demo.py run
+
+lab: setup  ## the demo's world in JupyterLab, to go on by hand; Ctrl-C ends everything
+	$(BIN)/python scripts/install_tools.py $(TOOLS) claude-2.1.330 gsd-1.14.0
+	@$(BIN)/python scripts/demo.py lab
+
 test: check tools  ## everything CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: setup tools  ## measure: speed of sessions, commands and the terminal
+	$(BIN)/python -m pytest tests/benchmarks -n 0 -s
 
 check: setup  ## ruff, mypy, import rules
 	$(BIN)/ruff check .
@@ -29,4 +40,4 @@ check: setup  ## ruff, mypy, import rules
 	$(BIN)/lint-imports
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(TOOLS) .demo dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(TOOLS) .demo .hypothesis dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,167 @@
+"""A user's machine in one folder: HOME, Jupyter's folders, a workspace with GSD; nothing of the real user is in it.
+
+What is run with ``World.env()`` finds the CLI as ``claude``, keeps everything below the folder, and starts its own
+headless server there when it needs one. What it leaves running can be found and ended::
+
+    with ScriptedModel(rules) as model:
+        world = World(folder, model.url, claude)
+        world.install_gsd(installer)
+        try:
+            subprocess.run([sys.executable, "-m", "papermill", ...], env=world.env())
+        finally:
+            world.end_processes()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .claude_home import ClaudeHome
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A Jupyter server that has announced itself in the world."""
+
+    pid: int
+    url: str
+    token: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What leads a client to it: ``Client.connect(environ=server.environ)``."""
+        return {"WXCODE_SERVER_URL": self.url, "WXCODE_TOKEN": self.token}
+
+
+class World:
+    """Folders, environment and processes of one private world. What exists already is used as it is.
+
+    Args:
+        folder: Everything is kept below it; made where it is missing.
+        api_url: Where the Messages API answers: ``ScriptedModel.url``.
+        claude: The CLI's executable.
+        workspace: Name of the project's folder in HOME.
+        trusted: Whether the CLI's trust question is answered already.
+    """
+
+    def __init__(
+        self, folder: Path, api_url: str, claude: Path, *, workspace: str = "quickstart", trusted: bool = True
+    ) -> None:
+        self.folder = folder.absolute()
+        self.workspace = self.folder / "home" / workspace
+        self.workspace.mkdir(parents=True, exist_ok=True)
+        self.home = ClaudeHome(self.folder / "home", api_url, claude, trusted=[self.workspace] if trusted else [])
+        self._jupyter = self.folder / ".jupyter"
+        self._quiet_kernels()
+
+    def env(self, **extra: str) -> dict[str, str]:
+        """Return the whole environment for programs of this world; of this process's own, only PATH is in it."""
+        return self.home.env(
+            JUPYTER_CONFIG_DIR=str(self._jupyter / "config"),
+            JUPYTER_DATA_DIR=str(self._jupyter / "data"),
+            JUPYTER_RUNTIME_DIR=str(self._runtime),
+            JUPYTER_PLATFORM_DIRS="1",
+            IPYTHONDIR=str(self._jupyter / "ipython"),
+            # GSD looks for its own updates at each start of a session.
+            npm_config_offline="true",
+            **extra,
+        )
+
+    def install_gsd(self, installer: Path) -> None:
+        """Install GSD in the workspace by its own installer, with the ``PROJECT.md`` that ``new-project`` would make.
+
+        Args:
+            installer: The installer's program: ``node_modules/.bin/gsd-core`` or ``.../get-shit-done-cc``.
+
+        Raises:
+            RuntimeError: It failed; the message has what it said.
+        """
+        done = subprocess.run(
+            ["node", str(installer), "--claude", "--local"],
+            cwd=self.workspace,
+            env=self.env(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{installer} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+        project = self.workspace / ".planning" / "PROJECT.md"
+        project.parent.mkdir(exist_ok=True)
+        if not project.exists():
+            project.write_text("# Billing\n\nThe program that writes the invoices.\n", encoding="utf-8")
+
+    def transcripts(self) -> list[Path]:
+        """Return the transcripts of the workspace's conversations, the oldest first."""
+        return self.home.transcripts(self.workspace)
+
+    def servers(self) -> list[RunningServer]:
+        """Return the Jupyter servers that run here; kernels without a server have started one for themselves."""
+        return [server for pid in sorted(self.processes()) if (server := self.server(pid))]
+
+    def server(self, pid: int) -> RunningServer | None:
+        """Return the server of a process, once it has announced itself."""
+        try:
+            announced = json.loads((self._runtime / f"jpserver-{pid}.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):  # not yet, or half written
+            return None
+        return RunningServer(pid, announced["url"], announced["token"])
+
+    def processes(self) -> dict[int, str]:
+        """Return the command lines of all live processes whose HOME is this world's, by pid."""
+        mark = f"\0HOME={self.home.path}\0".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                environment = b"\0" + (entry / "environ").read_bytes()
+                if mark in environment:
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                    found[int(entry.name)] = line.decode(errors="replace").strip()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended just now, or another user's
+                continue
+        return found
+
+    def end_processes(self, *, patience_s: float = 20.0) -> dict[int, str]:
+        """End what runs, and return what did not end in order.
+
+        The servers are asked to end, and their sessions and helpers end with them. What is left after ``patience_s``
+        seconds is killed, and that is what is returned.
+        """
+        for server in self.servers():
+            _signal(server.pid, signal.SIGTERM)
+        deadline = time.monotonic() + patience_s
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        for pid in left:
+            _signal(pid, signal.SIGKILL)
+        while self.processes():
+            time.sleep(_POLL_S)
+        return left
+
+    @property
+    def _runtime(self) -> Path:
+        return self._jupyter / "runtime"
+
+    def _quiet_kernels(self) -> None:
+        """Keep the kernel's remark about unencrypted connections, here on loopback, out of what is printed."""
+        config = self._jupyter / "ipython" / "profile_default" / "ipython_kernel_config.py"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text("c = get_config()\nc.IPKernelApp.log_level = 'ERROR'\n")
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:  # it was faster
+        return
