@@ -32,7 +32,7 @@ class Tags(HTMLParser):
 
 
 def test_every_text_is_escaped_and_moves_nothing() -> None:
-    card = Card(EVIL, Badge(EVIL, "bad"), [(EVIL, EVIL)], [[EVIL, Badge(EVIL)]], EVIL, [EVIL])
+    card = Card(EVIL, Badge(EVIL, "bad"), [(EVIL, EVIL)], [[[EVIL, Badge(EVIL)]]], EVIL, [EVIL])
     html = Tags(card.as_html())
     assert html.open == []
     assert html.seen <= {"div", "b", "span", "br", "pre"}
@@ -50,9 +50,10 @@ def test_colours_are_the_front_ends_but_for_the_dot() -> None:
 
 
 def test_the_text_is_aligned() -> None:
-    card = Card("demo", Badge("idle"), [("folder", "/w/demo"), ("id", "1\n2")], [["a", "bb"], ["ccc", "d"]], "x\ny")
+    tables = [[["a", "bb"], ["ccc", "d"]], [], [["e", "f"]]]
+    card = Card("demo", Badge("idle"), [("folder", "/w/demo"), ("id", "1\n2")], tables, "x\ny")
     assert card.as_text() == (
-        "demo  [idle]\n  folder  /w/demo\n  id      1\n          2\n  a    bb\n  ccc  d\n  x\n  y"
+        "demo  [idle]\n  folder  /w/demo\n  id      1\n          2\n  a    bb\n  ccc  d\n  e  f\n  x\n  y"
     )
 
 
@@ -91,7 +92,7 @@ def test_progress_is_one_short_line_each(printed: Printed) -> None:
     printed.tell("tool_finished", "Bash")
     printed.tell("session_state", "idle -> busy")
     assert len(printed.lines) == 2
-    assert "Claude       one two xxx" in printed.lines[0]
+    assert "Claude         one two xxx" in printed.lines[0]
     assert max(map(len, printed.lines)) < 130
 
 

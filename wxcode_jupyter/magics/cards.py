@@ -28,9 +28,13 @@ _CONTROLS = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_CODE, _AS_CODE = re.compile(r"`([^`]+)`"), r"<code>\1</code>"
 _FONT = "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px)"
 _BORDER = "border:1px solid rgba(128,128,128,.4);border-radius:4px"
-_FRAME = f"{_BORDER};padding:6px 10px;margin:2px 0;max-width:60em;line-height:1.5"
+# What is used here has to pass JupyterLab's sanitizer, which takes properties that it does not know, or values such as
+# ``overflow-wrap:anywhere``, out of the outputs of a notebook that is not trusted: one that papermill has run.
+_FRAME = f"{_BORDER};padding:6px 10px;margin:2px 0;max-width:60em;line-height:1.5;overflow-wrap:break-word"
+_GRID = "display:grid;column-gap:1em;grid-template-columns"
 _PRE = f"{_FONT};white-space:pre;overflow-x:auto;margin:4px 0;padding:0;background:none;color:inherit;line-height:1.3"
 
 
@@ -44,12 +48,15 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a result shows: a title, a state, named values, a table, text as it is, and hints."""
+    """What a result shows: a title, a state, named values, tables, text as it is, and hints.
+
+    A table's last column is the one whose texts are wrapped. ``code`` in a hint stands between backticks.
+    """
 
     title: str
     badge: Badge | None = None
     rows: Sequence[tuple[str, str]] = ()
-    table: Sequence[Sequence[str | Badge]] = ()
+    tables: Sequence[Sequence[Sequence[str | Badge]]] = ()
     block: str = ""
     notes: Sequence[str] = ()
 
@@ -62,10 +69,11 @@ class Card:
             first, *more = value.split("\n")
             lines.append(f"  {label:<{width}}  {first}".rstrip())
             lines += [f"  {'':<{width}}  {line}".rstrip() for line in more]
-        cells = [[clean_line(_word(cell)) for cell in row] for row in self.table]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        for row in cells:
-            lines.append(("  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True))).rstrip())
+        for table in self.tables:
+            cells = [[clean_line(_word(cell)) for cell in row] for row in table]
+            widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+            for row in cells:
+                lines.append(("  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True))).rstrip())
         lines += [f"  {line}".rstrip() for line in clean(self.block).split("\n")] if self.block else []
         lines += [f"  {line}" for note in self.notes for line in clean(note).split("\n")]
         return "\n".join(lines)
@@ -75,24 +83,20 @@ class Card:
         parts = [f"<div><b>{_html(self.title)}</b>{_badge(self.badge) if self.badge else ''}</div>"]
         if self.rows:
             items = "".join(
-                f'<div style="opacity:.7">{_html(label)}</div><div style="overflow-wrap:anywhere">{_html(value)}</div>'
-                for label, value in self.rows
+                f'<div style="opacity:.7">{_html(label)}</div><div>{_html(value)}</div>' for label, value in self.rows
             )
-            parts.append(
-                f'<div style="display:grid;grid-template-columns:max-content 1fr;column-gap:1em">{items}</div>'
-            )
-        if self.table:
-            columns = max(len(row) for row in self.table)
+            parts.append(f'<div style="{_GRID}:auto minmax(0,1fr)">{items}</div>')
+        for table in filter(None, self.tables):
             items = "".join(
-                f'<div style="overflow-wrap:anywhere">{_badge(cell) if isinstance(cell, Badge) else _html(cell)}</div>'
-                for row in self.table
+                f"<div>{_badge(cell) if isinstance(cell, Badge) else _html(cell)}</div>"
+                for row in table
                 for cell in row
             )
-            grid = f"grid-template-columns:repeat({columns - 1},max-content) 1fr" if columns > 1 else ""
-            parts.append(f'<div style="display:grid;{grid};column-gap:1em">{items}</div>')
+            columns = "auto " * (len(table[0]) - 1) + "minmax(0,1fr)"
+            parts.append(f'<div style="{_GRID}:{columns}">{items}</div>')
         if self.block:
             parts.append(f'<pre style="{_PRE}">{escape(clean(self.block))}</pre>')
-        parts += [f'<div style="opacity:.85">{_html(note)}</div>' for note in self.notes]
+        parts += [f'<div style="opacity:.85">{_CODE.sub(_AS_CODE, _html(note))}</div>' for note in self.notes]
         return f'<div style="{_FRAME}">{"".join(parts)}</div>'
 
 

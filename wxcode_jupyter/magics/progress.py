@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..client.waiting import Progress
 from .cards import clean_line, clock
 
-_WIDTH = 100
+_WIDTH = 76  # a milestone's command, and a line that a notebook does not break
 _LINES_PER_S = 8
 _LABELS = {
     "session_state": "session",
@@ -54,7 +54,7 @@ class ProgressPrinter:
             self._say(f"{clock(progress.at)}  {label}: {progress.text}")
             return
         text = clean_line(progress.text, _WIDTH)
-        line = f"{label:<12} {text}".rstrip()
+        line = f"{label:<14} {text}".rstrip()
         if line == self._last:
             return
         if self._clock() - self._second >= 1.0:

@@ -38,7 +38,7 @@ _COMMAND_TONES: dict[CommandStatus, Tone] = {
     CommandStatus.FAILED: "bad",
     CommandStatus.INTERRUPTED: "needed",
 }
-_TITLE_LIMIT = 70
+_TITLE_LIMIT = 80  # a milestone's command has 76
 _MESSAGE_LIMIT = 600
 
 
@@ -125,7 +125,7 @@ class Listing(Result, Sequence[V]):
         return iter(self.items)
 
     def _card(self) -> Card:
-        return Card(self.title, table=[_row(item) for item in self.items], notes=self.notes)
+        return Card(self.title, tables=[[_row(item) for item in self.items]], notes=self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -189,10 +189,10 @@ class SessionStatus(Result):
             rows.append(("queued", str(session.queued)))
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
-        table = [_row(item) for item in (*self.milestones, *self.commands)]
+        tables = [[_row(item) for item in self.milestones], [_row(item) for item in self.commands]]
         shown = session.screen if session.attention or session.exit_code else None  # an orderly end needs no picture
         badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
-        return Card(project.name, badge, rows, table, _squeezed(shown or ""), self.notes)
+        return Card(project.name, badge, rows, tables, _squeezed(shown or ""), self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -233,7 +233,7 @@ def _row(item: object) -> list[str | Badge]:
             return [item.element_name, Badge(str(item.status), tone), item.id]
         case Command():
             tone = _COMMAND_TONES.get(item.status, "quiet")
-            return [clean_line(item.text, _TITLE_LIMIT), Badge(str(item.status), tone), clock(item.created_at)]
+            return [clock(item.created_at), Badge(str(item.status), tone), clean_line(item.text, _TITLE_LIMIT)]
         case Event():
             return [clock(item.created_at), item.type, clean_line(describe(item), 2 * _TITLE_LIMIT)]
         case Check():
