@@ -219,8 +219,8 @@ def tell(folder: Path, outcome: Outcome) -> None:
     say("Look at it:")
     for name in NOTEBOOKS:
         print(f"  {near(folder / name)}.ipynb")
-    command = "make lab" if folder == DEFAULT_FOLDER else f"{sys.executable} {__file__} lab --folder {folder}"
-    print(f"\n  {command}\nopens them in JupyterLab, with the scripted model, to go on by hand.", flush=True)
+    onward = "make lab" if folder == DEFAULT_FOLDER else f"{sys.executable} {__file__} lab --folder {folder}"
+    print(f"\n  {onward}\nopens them in JupyterLab, with the scripted model, to go on by hand.", flush=True)
 
 
 def say(text: str) -> None:

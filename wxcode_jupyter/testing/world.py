@@ -60,7 +60,7 @@ class World:
         self.workspace.mkdir(parents=True, exist_ok=True)
         self.home = ClaudeHome(self.folder / "home", api_url, claude, trusted=[self.workspace] if trusted else [])
         self._jupyter = self.folder / ".jupyter"
-        self._quiet_kernels()
+        self._quieten()
 
     def env(self, **extra: str) -> dict[str, str]:
         """Return the whole environment for programs of this world; of this process's own, only PATH is in it."""
@@ -153,11 +153,18 @@ class World:
     def _runtime(self) -> Path:
         return self._jupyter / "runtime"
 
-    def _quiet_kernels(self) -> None:
-        """Keep the kernel's remark about unencrypted connections, here on loopback, out of what is printed."""
-        config = self._jupyter / "ipython" / "profile_default" / "ipython_kernel_config.py"
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text("c = get_config()\nc.IPKernelApp.log_level = 'ERROR'\n")
+    def _quieten(self) -> None:
+        """Keep remarks that are no news here out of what is printed, and JupyterLab from asking the Internet."""
+        files = {
+            "ipython/profile_default/ipython_kernel_config.py": "c = get_config()\nc.IPKernelApp.log_level = 'ERROR'\n",
+            "config/labconfig/page_config.json": json.dumps(
+                {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+            ),
+        }
+        for name, text in files.items():
+            file = self._jupyter / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
 
 
 def _signal(pid: int, number: int) -> None:
