@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -58,3 +59,13 @@ def _check_documented(response: httpx.Response) -> None:
             assert str(response.status_code) in documented, f"{method} {pattern}: {response.status_code}"
             return
     raise AssertionError(f"{path} is not in openapi.yaml")
+
+
+def install_gsd(project: dict[str, Any]) -> None:
+    """Put what GSD would install, and its PROJECT.md, into a project's workspace."""
+    workspace = Path(project["workspace_path"])
+    command = workspace / ".claude" / "commands" / "gsd" / "new-milestone.md"
+    command.parent.mkdir(parents=True)
+    command.write_text("---\nname: gsd:new-milestone\n---\n")
+    workspace.joinpath(".planning").mkdir()
+    workspace.joinpath(".planning", "PROJECT.md").write_text("# It\n")

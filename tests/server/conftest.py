@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(folder: Path) -> Iterator[WxServer]:
     """The server of most tests."""
-    with make_server(folder / "main", max_sessions=100) as server:
+    with make_server(folder / "main", allowed_workspace_roots=[str(folder)], max_sessions=100) as server:
         yield server
 
 

@@ -60,20 +60,6 @@ async def test_many_follow_at_once_and_nobody_hears_of_other_projects(
             assert [each["data"].get("text") for each in client.frames if each["type"] == "command_queued"] == ["here"]
 
 
-async def test_more_than_a_page_is_caught_up_with(server: WxServer, api: Api, project: dict[str, Any]) -> None:
-    body = {"output_project_id": project["id"], "element_name": "x"}
-    milestone = api.json("POST", "/milestones", 201, json=body)
-    for number in range(510):  # a page has 500
-        status = ("completed", "failed")[number % 2]
-        api.json("PATCH", f"/milestones/{milestone['id']}", json={"status": status})
-
-    async with await Socket.connect(server, f"/output-projects/{project['id']}/events") as client:
-        events = await read(client, 510)
-
-    assert len({event["seq"] for event in events}) == 510
-    assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
-
-
 async def test_what_a_client_says_is_ignored(server: WxServer, api: Api, path: str) -> None:
     async with await Socket.connect(server, f"{path}/events") as client:
         await client.connection.write_message("nonsense")

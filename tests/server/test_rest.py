@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.api import UNKNOWN_ID, Api
+from tests.server.api import UNKNOWN_ID, Api, install_gsd
 from tests.server.routes import REQUESTS, Operation
 from tests.support.server import WxServer
 from wxcode_jupyter import __version__
@@ -26,9 +26,9 @@ def new_milestone(api: Api, project: dict[str, Any], name: str = "one", **fields
 
 class TestEveryRoute:
     @pytest.mark.parametrize("operation", [each for each in REQUESTS if "{id}" in each.pattern], ids=str)
-    @pytest.mark.parametrize("bad", ["1", "0123456789ABCDEF01234567", "0" * 25, "%00", "..%2F..", "é"])
-    def test_ids_that_are_none(self, operation: Operation, bad: str, api: Api) -> None:
-        api.refused(operation.method.upper(), operation.pattern.replace("{id}", bad), 400, "invalid_id")
+    def test_ids_that_are_none(self, operation: Operation, api: Api) -> None:
+        for bad in ("1", "0123456789ABCDEF01234567", "0" * 25, "%00", "..%2F..", "é"):
+            api.refused(operation.method.upper(), operation.pattern.replace("{id}", bad), 400, "invalid_id")
 
     @pytest.mark.parametrize("operation", [each for each in REQUESTS if "{id}" in each.pattern], ids=str)
     def test_ids_that_nothing_has(self, operation: Operation, api: Api) -> None:
@@ -64,10 +64,10 @@ class TestEveryRoute:
     def test_json_that_is_no_object(self, body: str, api: Api) -> None:
         api.refused("POST", "/output-projects", 400, "invalid_body", content=body)
 
-    @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "PUT"])
     @pytest.mark.parametrize("path", ["/", "/nonsense", f"/output-projects/{UNKNOWN_ID}/nonsense", "/commands"])
-    def test_routes_that_are_none(self, method: str, path: str, api: Api) -> None:
-        api.refused(method, path, 404, "not_found")
+    def test_routes_that_are_none(self, path: str, api: Api) -> None:
+        for method in ("GET", "POST", "PATCH", "DELETE", "PUT"):
+            api.refused(method, path, 404, "not_found")
 
     def test_methods_that_a_route_has_not(self, api: Api) -> None:
         response = api.put("/info", json={})
@@ -173,7 +173,9 @@ class TestProjects:
         assert error["details"]["field"] == field
         assert sorted(os.listdir(server.folder / "workspaces")) == before
 
-    @pytest.mark.parametrize("outside", ["relative", "/", "/etc/wx", "~/../../etc", "a\0b", "/proc/self/root/etc/wx"])
+    @pytest.mark.parametrize(
+        "outside", ["relative", "/", "/etc/wx", "~/../../../etc", "a\0b", "/proc/self/root/etc/wx"]
+    )
     def test_folders_outside_the_roots_are_refused(self, outside: str, api: Api) -> None:
         error = api.refused(
             "POST", "/output-projects", 400, "invalid_path", json={"name": "outside", "workspace_path": outside}
@@ -537,16 +539,6 @@ class TestMilestones:
         error = api.refused("POST", f"/milestones/{milestone['id']}/start", 409, "project_not_initialized")
 
         assert "new-project" in error["message"]
-
-
-def install_gsd(project: dict[str, Any]) -> None:
-    """Put a GSD command and a plan into the workspace."""
-    workspace = Path(project["workspace_path"])
-    command = workspace / ".claude" / "commands" / "gsd" / "new-milestone.md"
-    command.parent.mkdir(parents=True)
-    command.write_text("---\nname: gsd:new-milestone\n---\n")
-    workspace.joinpath(".planning").mkdir()
-    workspace.joinpath(".planning", "PROJECT.md").write_text("# It\n")
 
 
 class TestEvents:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.api import API, UNKNOWN_ID, Api
+from tests.server.api import API, UNKNOWN_ID, Api, install_gsd
 from tests.server.sockets import Socket
 from tests.support.server import WxServer
 from tests.support.terminal import until
@@ -122,6 +122,26 @@ class TestComingAndGoing:
             await by_project.wait_connected()
             await by_milestone.type("echo he''re\r")
             await by_project.wait_text("here\r\n")
+
+    async def test_a_pending_milestone_is_started_once(
+        self, server: WxServer, api: Api, project: dict[str, Any], path: str
+    ) -> None:
+        install_gsd(project)
+        body = {"output_project_id": project["id"], "element_name": "pending"}
+        milestone = api.json("POST", "/milestones", 201, json=body)
+        milestone_path = f"/milestones/{milestone['id']}/terminal"
+
+        async with await Socket.connect(server, f"{milestone_path}?role=observer") as observer:
+            assert await observer.wait_closed() == 4005
+        assert api.json("GET", f"{path}/commands")["total"] == 0
+
+        async with await Socket.connect(server, milestone_path):
+            pass  # whoever leaves at once has started it all the same
+        async with await Socket.connect(server, milestone_path) as client:
+            await client.wait_connected()
+            commands = api.json("GET", f"{path}/commands")["commands"]
+
+        assert [command["milestone_id"] for command in commands] == [milestone["id"]]
 
     async def test_a_pending_milestone_that_cannot_start_says_why(
         self, server: WxServer, api: Api, project: dict[str, Any]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from jupyter_server.utils import url_path_join
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validate
 
 from ..claude.command import PERMISSION_MODES, check_arguments
-from ..claude.gsd import check_template
-from ..errors import InvalidRequest
+from ..claude.gsd import MILESTONE_FIELDS, NEW_PROJECT_FIELDS, check_template
+from ..errors import InvalidRequest, WxcodeError
 from ..service.app import Service
 from ..service.config import Config
 from .messages import LANGUAGES
@@ -54,7 +56,7 @@ class WxcodeApp(ExtensionApp):
         "",
         config=True,
         help="What is sent before the first milestone of a workspace without .planning/PROJECT.md, with {brief_path}, "
-        "{project_id}, {project_name}; e.g. '/gsd:new-project {brief_path} --auto'. Empty: an error says what to run.",
+        "{project_id}, {project_name}; e.g. '/gsd:new-project @{brief_path} --auto'. Empty: an error says what to run.",
     )
     milestone_command = Unicode(
         "",
@@ -87,19 +89,28 @@ class WxcodeApp(ExtensionApp):
 
     @validate("claude_args")
     def _check_arguments(self, proposal: Any) -> Any:
-        try:
+        with _as_trait_error("claude_args"):
             check_arguments(proposal["value"])
-        except InvalidRequest as error:
-            raise TraitError(error.message) from error
         return proposal["value"]
 
     @validate("milestone_command")
-    def _check_template(self, proposal: Any) -> Any:
+    def _check_milestone_command(self, proposal: Any) -> Any:
         if proposal["value"]:
-            try:
-                check_template(proposal["value"])
-            except InvalidRequest as error:
-                raise TraitError(error.message) from error
+            with _as_trait_error("milestone_command"):
+                check_template(proposal["value"], MILESTONE_FIELDS)
+        return proposal["value"]
+
+    @validate("new_project_command")
+    def _check_new_project_command(self, proposal: Any) -> Any:
+        if proposal["value"]:
+            with _as_trait_error("new_project_command"):
+                check_template(proposal["value"], NEW_PROJECT_FIELDS)
+        return proposal["value"]
+
+    @validate("claude_command")
+    def _check_command(self, proposal: Any) -> Any:
+        if not proposal["value"]:
+            raise TraitError("claude_command: at least the program's name is needed.")
         return proposal["value"]
 
     def to_config(self) -> Config:
@@ -128,7 +139,8 @@ class WxcodeApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Make the service; nothing runs yet."""
-        self.service = Service(self.to_config(), self._holder)
+        with self._fatal():
+            self.service = Service(self.to_config(), self._holder)
         self.settings.update(wxcode_service=self.service, wxcode_headless=self.headless)
 
     def initialize_handlers(self) -> None:
@@ -137,20 +149,49 @@ class WxcodeApp(ExtensionApp):
         self.handlers.extend((base + path, handler) for path, handler in ROUTES)
         self.handlers.append((base + r"(?:/.*)?", UnknownHandler))
 
+    def _link_jupyter_server_extension(self, serverapp: Any) -> None:
+        self.serverapp = serverapp
+        with self._fatal():
+            super()._link_jupyter_server_extension(serverapp)
+
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         await self.service.open()
 
     async def stop_extension(self) -> None:
         """End the sessions and write what is pending."""
-        await self.service.close()
+        try:
+            await self.service.close()
+        except Exception:
+            self.log.exception("wxcode: the shutdown was not in order.")  # raised, it would keep Jupyter from ending
 
     def current_activity(self) -> bool:
         """Whether Claude works: then Jupyter must not shut down for want of activity."""
         return self.service.sessions.busy
 
+    @contextlib.contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """End the server for a configuration that cannot be, as Jupyter does for its own.
+
+        For an extension's it would log a warning and go on with defaults in place of what was meant.
+        """
+        try:
+            yield
+        except (TraitError, WxcodeError) as error:
+            assert self.serverapp is not None
+            self.serverapp.log.critical("Bad configuration of wxcode_jupyter (c.WxcodeApp): %s", error)
+            self.serverapp.exit(1)
+
     def _holder(self) -> dict[str, Any]:
         url = self.serverapp.connection_url if self.serverapp else None
         return {"url": url, "pid": os.getpid(), "host": socket.gethostname()}
+
+
+@contextlib.contextmanager
+def _as_trait_error(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidRequest as error:
+        raise TraitError(f"{name}: {error.message}") from error
 
 
 main = launch_new_instance = WxcodeApp.launch_instance
