@@ -211,12 +211,18 @@ class Recorder:
             case "UserPromptSubmit":
                 self._hook(event, "prompt_submitted", _pick(data, "prompt", "prompt_id"))
             case "PreToolUse":
-                summary = {"tool_name": data.get("tool_name"), "summary": summarize(data.get("tool_input"))}
+                summary = {
+                    "tool_name": data.get("tool_name"),
+                    "summary": summarize(data.get("tool_input"), _text(data.get("cwd"))),
+                }
                 self._hook(event, "tool_started", summary)
             case "PostToolUse":
                 self._hook(event, "tool_finished", _pick(data, "tool_name"))
             case "PermissionRequest":
-                summary = {"tool_name": data.get("tool_name"), "summary": summarize(data.get("tool_input"))}
+                summary = {
+                    "tool_name": data.get("tool_name"),
+                    "summary": summarize(data.get("tool_input"), _text(data.get("cwd"))),
+                }
                 self._hook(event, "question", summary)
             case "Stop":
                 self._hook(event, "assistant_message", {"text": _text(data.get("last_assistant_message"))})
@@ -235,13 +241,15 @@ def _text(value: object) -> str:
     return str(value if value is not None else "")[:_TEXT_LIMIT]
 
 
-def summarize(tool_input: object) -> str:
-    """Return one line that says what a tool is asked to do."""
+def summarize(tool_input: object, folder: str = "") -> str:
+    """Return one line that says what a tool is asked to do; a file below ``folder`` by its path from there."""
     if not isinstance(tool_input, Mapping):
         return ""
     for name in ("description", "command", "file_path", "path", "pattern", "url", "query", "prompt"):
         value = tool_input.get(name)
         if isinstance(value, str) and value.strip():
+            if folder and name in ("file_path", "path"):
+                value = value.removeprefix(f"{folder}/")
             return " ".join(value.split())[:160]
     questions = tool_input.get("questions")
     if isinstance(questions, list) and questions and isinstance(questions[0], Mapping):

@@ -269,3 +269,9 @@ async def test_what_follows_a_write_comes_after_it(desk: Desk) -> None:
 )
 def test_a_tools_input_in_one_line(tool_input: object, line: str) -> None:
     assert summarize(tool_input) == line
+
+
+def test_a_file_is_named_from_the_working_directory() -> None:
+    assert summarize({"file_path": "/w/src/a.py"}, "/w") == "src/a.py"
+    assert summarize({"file_path": "/work/a.py"}, "/w") == "/work/a.py"
+    assert summarize({"command": "/w/run"}, "/w") == "/w/run"
