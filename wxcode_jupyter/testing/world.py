@@ -117,20 +117,8 @@ class World:
         return RunningServer(pid, announced["url"], announced["token"])
 
     def processes(self) -> dict[int, str]:
-        """Return the command lines of all live processes whose HOME is this world's, by pid."""
-        mark = f"\0HOME={self.home.path}\0".encode()
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                environment = b"\0" + (entry / "environ").read_bytes()
-                if mark in environment:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-                    found[int(entry.name)] = line.decode(errors="replace").strip()
-            except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended just now, or another user's
-                continue
-        return found
+        """Return the command lines of this world's live processes, by pid."""
+        return processes_of(self.home.path)
 
     def end_processes(self, *, patience_s: float = 20.0) -> dict[int, str]:
         """End what runs, and return what did not end in order.
@@ -165,6 +153,22 @@ class World:
             file = self._jupyter / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Return the command lines of all live processes with this HOME, by pid: children inherit it."""
+    mark = f"HOME={home}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(entry.name)] = line.decode(errors="replace").strip()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended just now, or another user's
+            continue
+    return found
 
 
 def _signal(pid: int, number: int) -> None:
