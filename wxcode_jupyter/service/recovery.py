@@ -7,7 +7,6 @@ queue only when its prompt is provably not in the conversation; it is never mark
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -78,7 +77,7 @@ class Recovery:
         await self._follow(project_id, [event for event in events if event.name == "SessionStart"])
         await self._settle(project_id, workspace, events)
         for folder in folders:
-            shutil.rmtree(folder)
+            remove_folder(str(folder))
 
     async def _follow(self, project_id: str, starts: Sequence[HookEvent]) -> None:
         """Make the ids that were reported the project's, one after another; those that are already are passed over."""
@@ -138,6 +137,10 @@ class Recovery:
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a session's folder; a second call is no error."""
-    if os.path.isdir(folder):
-        shutil.rmtree(folder)
+    """Remove a session's folder; that it is gone, or that another server removes it just now, is no error."""
+    shutil.rmtree(folder, onerror=_tolerate_absence)
+
+
+def _tolerate_absence(_function: object, _path: str, failure: tuple[Any, BaseException, Any]) -> None:
+    if not isinstance(failure[1], FileNotFoundError):
+        raise failure[1]
