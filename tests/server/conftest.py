@@ -99,3 +99,9 @@ def project(new_project: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 def path(project: dict[str, Any]) -> str:
     """The route of the new project."""
     return f"/output-projects/{project['id']}"
+
+
+@pytest.fixture
+def terminal_path(path: str) -> str:
+    """The route of its terminal."""
+    return f"{path}/terminal"
