@@ -270,6 +270,14 @@ def test_status_log_screen(demo: Notebook) -> None:
     assert demo.run("%wxmilestone terminal").text == screen.text
 
 
+def test_a_screen_is_looked_for_in_vain_without_an_error(demo: Notebook) -> None:
+    screen = demo.run("%wxmilestone screen")
+    assert str(screen) == ""
+    assert "%wxmilestone resume" in repr(screen)
+    demo.run("%wxmilestone resume")
+    assert "red" in str(screen.refresh())
+
+
 def test_interrupt_stop_resume(demo: Notebook) -> None:
     assert demo.run("%wxmilestone resume").state is SessionState.IDLE
     assert demo.run("%wxmilestone interrupt").state is SessionState.IDLE

@@ -72,6 +72,7 @@ def runs_again(job: Job, folder: Path, environment: dict[str, str]) -> None:
     """Run All a second time: what exists is found, and nothing but the question is sent again."""
     project = job.client.project("quickstart")
     before, milestones = list(job.model.prompts), job.client.milestones(project)
+    job.client.stop(project)
     first = run(QUICKSTART, folder / "again", environment, workspace=str(job.workspace))
     second = run(RETURN_VISIT, folder / "again", environment)
     assert (first.exit_code, second.exit_code) == (0, 0), first.printed + second.printed

@@ -306,6 +306,8 @@ class FakeApi:
                 return 200, _page("commands", self._filtered(own, query, "status", "milestone_id"), query)
             case ("GET", ["events"]):
                 return 200, self._events(identifier, int(query["after"][0]), int(query.get("limit", ["1000"])[0]))
+            case ("GET", ["screen"]) if self.sessions[identifier]["state"] == "stopped":
+                return 409, {"message": "No session: `%wxmilestone resume`.", "reason": "session_not_running"}
             case ("GET", ["screen"]):
                 return 200, self.sessions[identifier]["screen"] or "❯ \x1b[31mred\x1b[0m"
         return 404, {"message": "Not Found"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..client import Project, asks_for_trust
-from ..errors import AttentionNeeded
+from ..errors import AttentionNeeded, SessionNotRunning
 from ..models import MilestoneStatus, SessionInfo, SessionState
 from .context import Context
 from .grammar import Line, Mistake
@@ -139,7 +139,11 @@ def screen(context: Context, line: Line) -> Result:
     client, found = context.client, context.project(line["project"])
 
     def look() -> Screen:
-        return Screen(text=client.screen(found), title=f"{found.name}: terminal", _again=look)
+        title = f"{found.name}: terminal"
+        try:
+            return Screen(text=client.screen(found), title=title, _again=look)
+        except SessionNotRunning as error:  # looking is no work that could fail: Run All goes on
+            return Screen(text="", title=title, notes=(error.message,), _again=look)
 
     return look()
 
