@@ -156,6 +156,12 @@ def new_project_command(
     return _installed(_fill(template or NEW_PROJECT_TEMPLATE, values), workspace, home, config_dir)
 
 
+def new_project_by_hand(workspace: StrPath, home: StrPath, *, config_dir: StrPath | None = None) -> str:
+    """Return the line for a shell by which a user is interviewed for the workspace's first ``.planning/PROJECT.md``."""
+    found = installed_commands(workspace, home, config_dir=config_dir).get("new-project")
+    return f"cd {shlex.quote(os.fspath(workspace))} && claude {found.spelling if found else '/gsd:new-project'}"
+
+
 def _fill(template: str, values: Mapping[str, str]) -> str:
     """Fill in the fields, once and strictly: unlike ``str.format``, no attribute, index or conversion is followed."""
     try:

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,18 +108,18 @@ class Doctor:
         return Check("trust", trusted, detail, "" if trusted else "%wxmilestone trust, or project NAME --trust.")
 
     def _gsd(self, environment: Mapping[str, str], project: OutputProject) -> Check:
-        commands = gsd.installed_commands(
-            project.workspace_path, environment.get("HOME", ""), config_dir=environment.get("CLAUDE_CONFIG_DIR")
-        )
+        home, config_dir = environment.get("HOME", ""), environment.get("CLAUDE_CONFIG_DIR")
+        commands = gsd.installed_commands(project.workspace_path, home, config_dir=config_dir)
         found = commands.get("new-milestone")
         if found is None:
-            remedy = f"{gsd.INSTALL_COMMAND} (in the workspace)"
+            remedy = f"cd {shlex.quote(project.workspace_path)} && {gsd.INSTALL_COMMAND}"
             return Check("GSD", False, "new-milestone is installed neither in the workspace nor in HOME.", remedy)
         initialized = has_project(project.workspace_path)
         detail = f"{found.spelling} and {len(commands) - 1} more" + (
             "" if initialized else "; no .planning/PROJECT.md yet"
         )
-        return Check("GSD", initialized, detail, "" if initialized else "Run GSD's new-project first.")
+        remedy = gsd.new_project_by_hand(project.workspace_path, home, config_dir=config_dir)
+        return Check("GSD", initialized, detail, "" if initialized else remedy)
 
 
 _LOGIN_VARIABLES = (

@@ -153,9 +153,10 @@ class Milestones:
         if has_project(workspace) or self._config.milestone_command:
             return [command]
         if not self._config.new_project_command:
+            by_hand = gsd.new_project_by_hand(workspace, home, config_dir=config_dir)
             raise ProjectNotInitialized(
-                f"There is no .planning/PROJECT.md in {workspace} yet, which GSD's new-milestone needs. Run GSD's "
-                "new-project in the terminal first (or set c.WxcodeApp.new_project_command).",
+                f"There is no .planning/PROJECT.md in {workspace} yet, which GSD's new-milestone needs. Make it once, "
+                f"in a terminal of your own: {by_hand} (or set c.WxcodeApp.new_project_command).",
                 workspace_path=workspace,
             )
         first = gsd.new_project_command(

@@ -129,4 +129,4 @@ async def test_a_project_without_its_first_file(config: Config, store: Store, pr
     Path(project.workspace_path, ".planning", "PROJECT.md").unlink()
     check = (await examine(config, store, project))["GSD"]
     assert not check.ok
-    assert "new-project" in check.remedy
+    assert check.remedy == f"cd {project.workspace_path} && claude /gsd:new-project"
