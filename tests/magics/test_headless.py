@@ -88,11 +88,11 @@ def test_a_dead_server_is_replaced(environment: dict[str, str], tmp_path: Path) 
 
 
 def test_a_server_that_cannot_start_says_why(environment: dict[str, str], tmp_path: Path) -> None:
-    environment["WXCODE_STORE_URL"] = "carrier-pigeon://me:secret@roof"
+    environment["WXCODE_STORE_URL"] = "carrier-pigeon://me:hush-hush@roof"
     _, said = connect(environment, tmp_path).communicate(timeout=110)
     assert "ServerUnreachable: A wxcode server could not be started: it ended with exit code 1" in said
     assert "carrier-pigeon://me:***@roof' is no address of a store" in said
-    assert "secret" not in said
+    assert "hush-hush" not in said
 
 
 def test_configuration_in_the_working_directory_is_not_executed(environment: dict[str, str], tmp_path: Path) -> None:
