@@ -24,18 +24,29 @@ _LOCAL = ("<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>")
 _READ_BYTES = 1 << 20
 
 
+Kind = Literal["prompt", "interrupt", "assistant", "unknown_command", "blocked", "stopped"]
+
+#: How the CLI's notes that say something about a turn begin; none of them carries a prompt id.
+_NOTES: tuple[tuple[str, Kind], ...] = (
+    ("Unknown command: ", "unknown_command"),
+    ("UserPromptSubmit operation blocked by hook", "blocked"),
+    ("Operation stopped by hook", "stopped"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a transcript that says something about a turn.
 
     Attributes:
         kind: ``prompt`` (the CLI took a user's prompt), ``interrupt`` (Esc after the first token), ``assistant`` (a
-            text of Claude's) or ``unknown_command``.
+            text of Claude's), ``unknown_command``, ``blocked`` (a hook of the user's refused the prompt, which is not
+            in the conversation) or ``stopped`` (a hook ended the turn, whose prompt is).
         text: The text as the transcript has it; a pasted prompt may be wrapped by the CLI, so compare ids, not texts.
         prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
     """
 
-    kind: Literal["prompt", "interrupt", "assistant", "unknown_command"]
+    kind: Kind
     text: str
     prompt_id: str | None
 
@@ -119,8 +130,9 @@ def parse(line: bytes) -> Entry | None:
         case "assistant":
             text = _text(data)
             return Entry("assistant", text, None) if text else None
-        case "system" if str(data.get("content", "")).startswith("Unknown command: "):
-            return Entry("unknown_command", str(data["content"]), None)
+        case "system":
+            note = str(data.get("content", ""))
+            return next((Entry(kind, note, None) for begin, kind in _NOTES if note.startswith(begin)), None)
     return None
 
 

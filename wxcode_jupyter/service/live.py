@@ -260,10 +260,13 @@ class LiveSession:
         self._started = True
 
     def _read_transcript(self) -> None:
-        if self._transcript is None or not self._turns.active:
-            return
-        for entry in self._transcript.load():
-            self._turns.on_entry(entry)
+        if self._turns.active:
+            self._take_entries()
+
+    def _take_entries(self) -> None:
+        if self._transcript is not None:
+            for entry in self._transcript.load():
+                self._turns.on_entry(entry)
 
     def _settle(self) -> None:
         for change in self._turns.settle():
@@ -277,11 +280,7 @@ class LiveSession:
             return
         head = self.terminal.head
         if head != self._looked_at[0]:
-            screen = await self.terminal.screen()
-            self._watch.see(screen)
-            command = self._turns.text.split(maxsplit=1)
-            if command and command[0].startswith("/") and screens.unknown_command(screen, command[0]):
-                self._turns.refuse(f"Unknown command: {command[0]}")
+            self._watch.see(await self.terminal.screen())
             self._looked_at = (head, self._loop.time())
 
     async def _act_on_screen(self) -> None:
@@ -373,6 +372,7 @@ class LiveSession:
                 return
         except StoreUnavailable:
             return
+        self._take_entries()  # what the user was told in the meantime is not about this command
         self._input_free.clear()
         try:
             await delivery.put(self.terminal, command.text, changed=self._changed)
@@ -380,7 +380,7 @@ class LiveSession:
             self.recorder.requeue(command, "The input box was not free after all.")
         except AttentionNeeded as error:
             self.recorder.requeue(command, error.message)
-            self._watch.undelivered(error.message, str(error.details.get("screen", "")))
+            self._watch.undelivered(error.message, await self.terminal.screen())
             self._attention = self._watch.attention(started=self._started, turn=False)
         except TerminalClosed:
             self._turns.submit(command)  # how far it got, the transcript will tell

@@ -16,8 +16,8 @@ from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
 
 BLOCKED = (
-    "The prompt was refused before Claude saw it (by a UserPromptSubmit hook of yours, or by the CLI); the terminal "
-    "says why. Nothing of it is in the conversation."
+    "The prompt was refused before Claude saw it (by a UserPromptSubmit hook of yours, or by the CLI); nothing of it "
+    "is in the conversation."
 )
 CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
 NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
@@ -82,6 +82,7 @@ class Turns:
         self._turn: _Turn | None = None
         self._next: list[_Turn] = []  # prompts that the CLI has queued itself (2.1.330 reports them at once)
         self._taken: set[str] = set()
+        self._blocked = ""  # what the CLI says of the prompt that a hook refused
         self._changes: list[Change] = []
 
     @property
@@ -100,6 +101,11 @@ class Turns:
         return self._submitted is not None
 
     @property
+    def blocked(self) -> bool:
+        """Whether the transcript says that a hook refused the prompt of the turn that should run."""
+        return bool(self._blocked) and self._turn is not None and not self._turn.accepted
+
+    @property
     def text(self) -> str:
         """What was asked in the turn that runs, as delivered, or as the hook reported it for a user's."""
         command = self.command
@@ -113,6 +119,7 @@ class Turns:
     def submit(self, command: Command) -> None:
         """Note that Enter was pressed for this command."""
         self._submitted = command
+        self._blocked = ""
 
     def on_hook(self, event: HookEvent) -> None:
         """Take a hook event of the CLI."""
@@ -139,8 +146,12 @@ class Turns:
             self._taken.add(entry.prompt_id)
         elif entry.kind == "interrupt":
             self._end(entry.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted.")
-        elif entry.kind == "unknown_command":
+        elif entry.kind == "unknown_command" and self._names_submitted(entry.text):
             self.refuse(entry.text)
+        elif entry.kind == "blocked":
+            self._blocked = entry.text.partition("Original prompt:")[0].strip()
+        elif entry.kind == "stopped":
+            self._end(None, CommandStatus.FAILED, error=entry.text)
 
     def refuse(self, reason: str) -> None:
         """The CLI said that it does not know the submitted command (no hook fires for that)."""
@@ -154,7 +165,8 @@ class Turns:
             if self._turn.prompt_id in self._taken:
                 self._end(self._turn.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted before the first token.")
             else:
-                self._fail_unaccepted(BLOCKED)
+                self._fail_unaccepted(f"{BLOCKED} {self._blocked}".strip())
+                self._blocked = ""
 
     def give_up(self) -> None:
         """Nothing confirmed the submitted text in time, and the box is idle."""
@@ -239,6 +251,10 @@ class Turns:
         """Count a turn whose end was reported as taken, because nobody waits for its entry any longer."""
         if self._turn is not None and self._turn.status is not None:
             self._taken.add(self._turn.prompt_id)
+
+    def _names_submitted(self, reason: str) -> bool:
+        """Whether it is our command that the CLI does not know: the entry of an earlier one may be read late."""
+        return self._submitted is not None and reason.startswith(f"Unknown command: {self._submitted.text.split()[0]}")
 
     def _fail_unaccepted(self, reason: str) -> None:
         if self._turn is not None and self._turn.command is not None:

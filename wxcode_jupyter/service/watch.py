@@ -42,21 +42,22 @@ class ScreenWatch:
         self._ready_timeout_s = ready_timeout_s
         self._waits_since = clock()
         self._title_idle = True
-        self._refused = False
         self._undelivered: Attention | None = None
+        self._surfaced = False  # whether anything came of the text that was not delivered
         self._since: dict[str, float] = {}  # condition -> since when it has held
 
     def see(self, view: ScreenView) -> None:
         """Take a new screen."""
         self.reading = screens.read(view)
+        self._surfaced = self._surfaced or bool(self.reading.box) or self.reading.asks
         self.text = view.text
         self._title_idle = not view.title or view.title.startswith("✳")
-        self._refused = any("blocked by hook" in line for line in view.lines[-20:])
 
     def begin(self) -> None:
         """The CLI starts, or has restarted itself: the box must be seen again."""
         self.ready = False
         self._waits_since = self._clock()
+        self._undelivered = None
         self._since.clear()
 
     def mark_ready(self, *, started: bool) -> bool:
@@ -66,9 +67,13 @@ class ScreenWatch:
         self.ready = True
         return True
 
-    def undelivered(self, message: str, screen: str) -> None:
-        """A text did not get into the box as it should: somebody must look, until the box is free again."""
-        self.text = screen or self.text
+    def undelivered(self, message: str, view: ScreenView) -> None:
+        """A text did not get into the box as it should: somebody must look, until the box is free again.
+
+        A box that has stayed free tells nothing: the CLI may yet read the text, and would read another one behind it.
+        """
+        self._surfaced = False
+        self.see(view)
         self._undelivered = Attention("delivery", message, self.text)
         self._since.clear()
 
@@ -83,7 +88,7 @@ class ScreenWatch:
         if reading.asks and not (reading.kind is Kind.MENU and turn):
             return Attention(reading.kind.value, reading.message, self.text)
         if self._undelivered is not None:
-            if not reading.free:
+            if not reading.free or not self._surfaced:
                 return self._undelivered
             self._undelivered = None
         if self.ready:
@@ -97,13 +102,13 @@ class ScreenWatch:
     def silent_end(self, turns: Turns) -> bool:
         """Tell whether the turn that should run has ended without a hook.
 
-        Three signs: the prompt stands in an idle box again (an interrupt before the first token), the screen says
+        Three signs: the prompt stands in an idle box again (an interrupt before the first token), the transcript says
         that a hook refused it, or nothing at all has happened beside an idle box for ten seconds. On a slow machine
         an idle box alone proves nothing: the spinner comes late.
         """
         idle = turns.active and self.reading.kind is Kind.BOX and not self.reading.busy and self._title_idle
         given_back = idle and not turns.awaits_hook and self.holds(turns.text)
-        refused = idle and not given_back and self._refused
+        refused = idle and not given_back and turns.blocked
         ended = (
             self._held("given back", given_back) >= GIVEN_BACK_S,
             self._held("refused", refused) >= GIVEN_BACK_S,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.support.recorded_screens import VERSIONS, Screen, load, names
-from wxcode_jupyter.claude.screens import Choice, Kind, choices, read, unknown_command
+from wxcode_jupyter.claude.screens import Choice, Kind, choices, read
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,6 @@ def test_the_choices_of_a_menu(version: str, name: str, expected: list[Choice]) 
 def test_the_marked_choice_of_a_menu_that_follows_a_conversation(version: str) -> None:
     marked = [choice.label for choice in choices(load(version, "permission-write-80x24")) if choice.selected]
     assert marked == ["Yes"]  # not "write it", which has the same mark further up
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_unknown_command_is_named(version: str) -> None:
-    screen = load(version, "slash-unknown-80x24")
-    assert unknown_command(screen, "/nonsense")
-    assert not unknown_command(screen, "/nonsens")
-    assert not unknown_command(screen, "/gsd:new-milestone")
 
 
 def drawn(*rows: str, cursor: tuple[int, int] = (0, 0)) -> Screen:

@@ -107,6 +107,14 @@ def prompt(text: str) -> Entry:
             json.dumps({"type": "system", "content": "Unknown command: /x"}).encode(),
             Entry("unknown_command", "Unknown command: /x", None),
         ),
+        (
+            json.dumps({"type": "system", "content": "UserPromptSubmit operation blocked by hook:\nno"}).encode(),
+            Entry("blocked", "UserPromptSubmit operation blocked by hook:\nno", None),
+        ),
+        (
+            json.dumps({"type": "system", "content": "Operation stopped by hook: no"}).encode(),
+            Entry("stopped", "Operation stopped by hook: no", None),
+        ),
         (json.dumps({"type": "system", "content": None}).encode(), None),
         (b"", None),
         (b"[]", None),

@@ -31,8 +31,9 @@ class Story:
     """A sequence of steps, told in words, and the changes that came out of it.
 
     ``submit``: Enter was pressed for a command. ``hook p`` / ``user u``: the CLI reports the command's prompt, or one
-    of the user's, under this id. ``entry p``, ``interrupt p``, ``unknown``: entries of the transcript. ``stop p``,
-    ``fail p``, ``tool p``, ``start``: other hooks. ``idle``, ``silent``: looks at the screen. ``exit``: it is dead.
+    of the user's, under this id. ``entry p``, ``interrupt p``, ``unknown /x``, ``blocked``, ``stopped``: entries of
+    the transcript. ``stop p``, ``fail p``, ``tool p``, ``start``: other hooks. ``idle``, ``silent``: looks at the
+    screen. ``exit``: it is dead.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,11 @@ class Story:
             case "interrupt":
                 turns.on_entry(Entry("interrupt", "[Request interrupted by user]", prompt_id or None))
             case "unknown":
-                turns.on_entry(Entry("unknown_command", "Unknown command: /x", None))
+                turns.on_entry(Entry("unknown_command", f"Unknown command: {prompt_id}", None))
+            case "blocked":
+                turns.on_entry(Entry("blocked", f"blocked by hook:\nnot here\n\nOriginal prompt: {TEXT}", None))
+            case "stopped":
+                turns.on_entry(Entry("stopped", "Operation stopped by hook: enough", None))
             case "idle":
                 turns.on_idle_box()
             case "silent":
@@ -116,7 +121,7 @@ def in_words(change: Change) -> str:
         ("submit, hook p, entry q, stop q", "bound p"),
         # refused
         ("submit, hook p, idle", "bound p, failed"),
-        ("submit, unknown", "failed"),
+        ("submit, unknown build", "failed"),
         ("submit, silent", "failed"),
         ("submit, hook p, silent", "bound p, failed"),
         ("submit, hook p, idle, entry p, stop p", "bound p, failed"),  # what comes too late changes nothing
@@ -167,8 +172,11 @@ def test_a_story(steps: str, expected: str) -> None:
         ("submit, hook p, entry p, idle", None, "Interrupted before the first token."),
         ("submit, hook p, entry p, exit", None, CUT),
         ("submit, hook p, idle", None, BLOCKED),
+        ("submit, hook p, blocked, idle", None, f"{BLOCKED} blocked by hook:\nnot here"),
+        ("blocked, submit, hook p, idle", None, BLOCKED),
+        ("submit, hook p, entry p, stopped", None, "Operation stopped by hook: enough"),
         ("submit, silent", None, NOT_TAKEN),
-        ("submit, unknown", None, "Unknown command: /x"),
+        ("submit, unknown other, unknown build", None, "Unknown command: build"),
     ],
 )
 def test_what_is_said_of_the_end(steps: str, message: str | None, error: str | None) -> None:
