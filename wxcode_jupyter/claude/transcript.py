@@ -24,13 +24,33 @@ _LOCAL = ("<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>")
 _READ_BYTES = 1 << 20
 
 
-Kind = Literal["prompt", "interrupt", "assistant", "unknown_command", "blocked", "stopped"]
+Kind = Literal[
+    "prompt",
+    "interrupt",
+    "assistant",
+    "unknown_command",
+    "blocked",
+    "stopped",
+    "queued",
+    "unqueued",
+    "emptied",
+    "joined",
+]
 
 #: How the CLI's notes that say something about a turn begin; none of them carries a prompt id.
 _NOTES: tuple[tuple[str, Kind], ...] = (
     ("Unknown command: ", "unknown_command"),
     ("UserPromptSubmit operation blocked by hook", "blocked"),
     ("Operation stopped by hook", "stopped"),
+)
+
+
+#: What happens to a prompt in the CLI's queue; one that is dequeued begins a turn, and has an entry of its own.
+_QUEUE: Mapping[str, Kind] = {"enqueue": "queued", "remove": "unqueued", "popAll": "emptied"}
+_SLASH = re.compile(
+    r"<command-message>.*?</command-message>\s*<command-name>(/.*?)</command-name>"
+    r"(?:\s*<command-args>(.*?)</command-args>)?\s*",
+    re.S,
 )
 
 
@@ -41,8 +61,11 @@ class Entry:
     Attributes:
         kind: ``prompt`` (the CLI took a user's prompt), ``interrupt`` (Esc after the first token), ``assistant`` (a
             text of Claude's), ``unknown_command``, ``blocked`` (a hook of the user's refused the prompt, which is not
-            in the conversation) or ``stopped`` (a hook ended the turn, whose prompt is).
-        text: The text as the transcript has it; a pasted prompt may be wrapped by the CLI, so compare ids, not texts.
+            in the conversation) or ``stopped`` (a hook ended the turn, whose prompt is). Of the queue that the CLI has
+            itself for what is typed while a turn runs: ``queued``, ``unqueued``, ``emptied`` (taken back into the box),
+            and ``joined`` for a prompt that went from there into the running turn.
+        text: The text as the transcript has it, a slash command as it was typed; a pasted prompt may be wrapped by the
+            CLI, so compare ids where there are any, not texts.
         prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
     """
 
@@ -130,9 +153,19 @@ def parse(line: bytes) -> Entry | None:
         case "assistant":
             text = _text(data)
             return Entry("assistant", text, None) if text else None
+        case "queue-operation" if (kind := _QUEUE.get(str(data.get("operation")))) is not None:
+            return Entry(kind, str(data.get("content") or ""), None)
+        case "attachment":
+            return _attachment(data.get("attachment"))
         case "system":
             note = str(data.get("content", ""))
-            return next((Entry(kind, note, None) for begin, kind in _NOTES if note.startswith(begin)), None)
+            return next((Entry(said, note, None) for begin, said in _NOTES if note.startswith(begin)), None)
+    return None
+
+
+def _attachment(data: Any) -> Entry | None:
+    if isinstance(data, dict) and data.get("type") == "queued_command" and isinstance(data.get("prompt"), str):
+        return Entry("joined", data["prompt"], None)
     return None
 
 
@@ -144,6 +177,8 @@ def _user(data: Mapping[str, Any]) -> Entry | None:
     kinds = {block.get("type") for block in _blocks(data)}
     if not isinstance(prompt_id, str) or not kinds or "tool_result" in kinds or text.startswith(_LOCAL):
         return None
+    if slash := _SLASH.fullmatch(text):
+        text = " ".join(part for part in slash.groups() if part)
     return Entry("prompt", text, prompt_id)
 
 

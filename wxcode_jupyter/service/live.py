@@ -216,7 +216,9 @@ class LiveSession:
 
     async def _step(self) -> None:
         self._read_transcript()
+        unannounced = self._turns.unannounced
         self._read_hooks()
+        self._turns.begin_unannounced(unannounced)
         self._read_transcript()
         try:
             await self._look()
@@ -250,9 +252,11 @@ class LiveSession:
             self.recorder.then(lambda key=event.key: self._spool.remove(key))  # type: ignore[misc]
 
     def _on_session_start(self, event: HookEvent) -> None:
-        self._transcript = Transcript(str(event.data.get("transcript_path", "")))
-        if self.resumes and not self._started:
-            self._transcript.load()  # what was said before is no news
+        path = str(event.data.get("transcript_path", ""))
+        if self._transcript is None or self._transcript.path != path:
+            self._transcript = Transcript(path)
+            if event.data.get("source") == "resume":
+                self._transcript.load()  # what was said before is no news
         if self._started and event.data.get("source") == "startup":
             self._watch.begin()  # the CLI has restarted itself
         self.claude_session_id = event.claude_session_id

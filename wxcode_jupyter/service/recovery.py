@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..claude.hooks import HookEvent, HookSpool
+from ..claude.prompts import same_prompt
 from ..claude.transcript import load_all, transcript_path
 from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
 from .events import EventLog
 from .lineage import Lineage, cause_of
-from .turns import CUT, same_prompt
+from .turns import CUT
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ out of ``settle``. A prompt counts as taken only when the transcript has it (by 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..claude.hooks import HookEvent
-from ..claude.screens import holds
+from ..claude.prompts import CliQueue, same_prompt
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
 
@@ -21,10 +21,6 @@ BLOCKED = (
 )
 CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
 NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
-
-
-_WRAPPING = re.compile(r"</?pasted_content\b[^>]*>")
-_TELLING = 40  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +59,28 @@ class Requeued:
 Change = Bound | Accepted | Ended | Requeued
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    status: CommandStatus
+    last_message: str | None = None
+    error: str | None = None
+
+
 @dataclass(slots=True)
 class _Turn:
     command: Command | None
     prompt_id: str
     text: str
+    end: _End | None = None
     accepted: bool = False
-    status: CommandStatus | None = None  # how it ended
-    last_message: str | None = None
-    error: str | None = None
+
+    def is_of_another(self, text: str) -> bool:
+        """Whether the text of its entry in the transcript shows that this turn is not the command's."""
+        command = None if self.accepted else self.command
+        plain = not text.startswith("<")  # else some form of the CLI's own that is not known here
+        return (
+            command is not None and plain and not same_prompt(text, self.text) and not same_prompt(text, command.text)
+        )
 
 
 class Turns:
@@ -80,20 +89,29 @@ class Turns:
     def __init__(self) -> None:
         self._submitted: Command | None = None
         self._turn: _Turn | None = None
-        self._next: list[_Turn] = []  # prompts that the CLI has queued itself (2.1.330 reports them at once)
+        self._next: list[_Turn] = []  # reported while another turn seems to run
         self._taken: set[str] = set()
+        self._known: set[str] = set()  # prompts of which a turn was made
+        self._unannounced: dict[str, str] = {}  # prompts of the transcript that no hook has reported, and their texts
+        self._over: dict[str, _End] = {}  # ends reported of prompts that are not known yet
+        self._cli_queue = CliQueue()
         self._blocked = ""  # what the CLI says of the prompt that a hook refused
         self._changes: list[Change] = []
 
     @property
     def active(self) -> bool:
-        """Whether a turn runs, or a submitted command has not been seen in one yet."""
-        return self._turn is not None or self._submitted is not None
+        """Whether a turn runs or is about to, or a submitted command has not been seen in one yet."""
+        return bool(self._turn or self._submitted or self._unannounced or self._cli_queue)
 
     @property
     def unconfirmed(self) -> bool:
         """Whether the transcript has yet to show what was submitted."""
-        return self._submitted is not None or (self._turn is not None and not self._turn.accepted)
+        return bool(self._submitted or self._unannounced) or (self._turn is not None and not self._turn.accepted)
+
+    @property
+    def unannounced(self) -> frozenset[str]:
+        """The prompts in the transcript that no hook has reported so far; see ``begin_unannounced``."""
+        return frozenset(self._unannounced)
 
     @property
     def awaits_hook(self) -> bool:
@@ -125,15 +143,20 @@ class Turns:
         """Take a hook event of the CLI."""
         match event.name:
             case "UserPromptSubmit" if event.prompt_id:
-                self._begin(event.prompt_id, str(event.data.get("prompt", "")))
+                self._report(event.prompt_id, str(event.data.get("prompt", "")))
             case "Stop":
-                self._end(event.prompt_id, CommandStatus.COMPLETED, message=event.data.get("last_assistant_message"))
+                message = event.data.get("last_assistant_message")
+                self._end_reported(
+                    event.prompt_id, _End(CommandStatus.COMPLETED, message if isinstance(message, str) else None)
+                )
             case "StopFailure":
                 error = event.data.get("error") or event.data.get("error_details") or "The turn failed."
                 message = event.data.get("last_assistant_message")
                 said = f"{error}: {message}" if message and message != error else str(error)
-                self._end(event.prompt_id, CommandStatus.FAILED, error=said)
-            case "SessionStart":
+                self._end_reported(event.prompt_id, _End(CommandStatus.FAILED, error=said))
+            case "SessionStart" if event.data.get("source") != "compact":  # which happens in the middle of a turn
+                self._cli_queue.clear()
+                self._unannounced.clear()
                 while self._turn is not None:
                     self._abandon()
                     self._advance()
@@ -142,16 +165,37 @@ class Turns:
 
     def on_entry(self, entry: Entry) -> None:
         """Take a new entry of the transcript."""
-        if entry.kind == "prompt" and entry.prompt_id:
-            self._taken.add(entry.prompt_id)
-        elif entry.kind == "interrupt":
-            self._end(entry.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted.")
-        elif entry.kind == "unknown_command" and self._names_submitted(entry.text):
-            self.refuse(entry.text)
-        elif entry.kind == "blocked":
-            self._blocked = entry.text.partition("Original prompt:")[0].strip()
-        elif entry.kind == "stopped":
-            self._end(None, CommandStatus.FAILED, error=entry.text)
+        match entry.kind:
+            case "prompt" if entry.prompt_id:
+                self._take(entry.prompt_id, entry.text)
+            case "interrupt":
+                # With a prompt in the CLI's queue, the entry has the id of that one, which comes next.
+                ahead = entry.prompt_id not in self._known
+                self._end(None if ahead else entry.prompt_id, _End(CommandStatus.INTERRUPTED, error="Interrupted."))
+            case "unknown_command" if self._names_submitted(entry.text):
+                self.refuse(entry.text)
+            case "blocked":
+                self._blocked = entry.text.partition("Original prompt:")[0].strip()
+            case "stopped":
+                self._end(None, _End(CommandStatus.FAILED, error=entry.text))
+            case "queued":
+                self._cli_queue.add(entry.text)
+            case "unqueued":
+                self._cli_queue.remove(entry.text)
+            case "emptied":
+                self._cli_queue.clear()
+            case "joined":
+                self._join(entry.text)
+
+    def begin_unannounced(self, prompt_ids: Collection[str]) -> None:
+        """Begin the turns of these prompts: all hook events from before their entries have been taken.
+
+        2.1.330 reports what is typed during a turn at once, under that turn's id; the prompt's own id is first seen in
+        the transcript, when its turn begins.
+        """
+        for prompt_id in prompt_ids:
+            if prompt_id in self._unannounced:
+                self._begin(prompt_id, self._unannounced.pop(prompt_id))
 
     def refuse(self, reason: str) -> None:
         """The CLI said that it does not know the submitted command (no hook fires for that)."""
@@ -161,12 +205,15 @@ class Turns:
 
     def on_idle_box(self) -> None:
         """The screen shows that the turn was ended without a hook: given back to the box, refused, or long idle."""
-        if self._turn is not None and self._turn.status is None:
+        if self._turn is not None and self._turn.end is None:
             if self._turn.prompt_id in self._taken:
-                self._end(self._turn.prompt_id, CommandStatus.INTERRUPTED, error="Interrupted before the first token.")
+                end = _End(CommandStatus.INTERRUPTED, error="Interrupted before the first token.")
+                self._end(self._turn.prompt_id, end)
             else:
                 self._fail_unaccepted(f"{BLOCKED} {self._blocked}".strip())
                 self._blocked = ""
+        elif self._turn is None:
+            self._cli_queue.clear()
 
     def give_up(self) -> None:
         """Nothing confirmed the submitted text in time, and the box is idle."""
@@ -177,13 +224,15 @@ class Turns:
 
     def on_exit(self) -> None:
         """The process is dead, and everything it wrote has been read."""
+        self.begin_unannounced(self.unannounced)
+        self._cli_queue.clear()
         if self._submitted is not None:
             self._changes.append(Requeued(self._submitted))
             self._submitted = None
         while (turn := self._turn) is not None:
             self._trust_its_end()
             if turn.prompt_id in self._taken:
-                self._end(turn.prompt_id, CommandStatus.INTERRUPTED, error=CUT)
+                self._end(turn.prompt_id, _End(CommandStatus.INTERRUPTED, error=CUT))
             elif turn.command:
                 self._changes.append(Requeued(turn.command))
             self._conclude()
@@ -203,22 +252,51 @@ class Turns:
         if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
             turn.accepted = True
             self._changes.append(Accepted(turn.command, turn.prompt_id))
-        if turn is not None and turn.accepted and turn.status is not None:
+        if turn is not None and turn.accepted and turn.end is not None:
             if turn.command is not None:
-                self._changes.append(Ended(turn.command, turn.status, turn.last_message, turn.error))
+                self._changes.append(Ended(turn.command, turn.end.status, turn.end.last_message, turn.end.error))
             self._turn = None
 
+    def _take(self, prompt_id: str, text: str) -> None:
+        """A prompt is in the transcript."""
+        if prompt_id in self._taken:
+            return  # 2.1.197 adds what a hook said under the same id
+        self._taken.add(prompt_id)
+        turn = self._turn
+        if prompt_id not in self._known:
+            self._unannounced[prompt_id] = text
+        elif turn and turn.prompt_id == prompt_id and turn.is_of_another(text):
+            # Ours was reported under the id of a turn that we did not know of: it waits behind that one.
+            self._submitted, turn.command, turn.text = turn.command, None, text
+
+    def _report(self, prompt_id: str, text: str) -> None:
+        turn = self._turn
+        if prompt_id not in self._known:
+            self._unannounced.pop(prompt_id, None)
+            self._begin(prompt_id, text)
+        elif turn and turn.prompt_id == prompt_id and not same_prompt(text, turn.text):
+            self._cli_queue.report(text)  # 2.1.330 does it under the id of the turn that runs
+
     def _begin(self, prompt_id: str, text: str) -> None:
-        if prompt_id in (turn.prompt_id for turn in (self._turn, *self._next) if turn is not None):
-            return
-        command = None
+        self._known.add(prompt_id)
+        self._cli_queue.remove(text)
+        turn, command = self._turn, None
+        if turn and turn.prompt_id not in self._taken and turn.command and same_prompt(text, turn.command.text):
+            self._submitted, self._turn = turn.command, None  # reported before under the id of a turn unknown to us
         if self._submitted is not None and same_prompt(text, self._submitted.text):
             command, self._submitted = self._submitted, None
             self._changes.append(Bound(command, prompt_id))
-        # While a turn runs this one waits in the CLI's queue (2.1.330), or the running one was ended without a word:
-        # what is heard next, of which of the two, tells.
-        self._next.append(_Turn(command, prompt_id, text))
+        # While a turn runs this one waits in the CLI's queue, or the running one was ended without a word: what is
+        # heard next, of which of the two, tells.
+        self._next.append(_Turn(command, prompt_id, text, end=self._over.pop(prompt_id, None)))
         self._advance()
+
+    def _join(self, text: str) -> None:
+        """A prompt from the CLI's queue went into the turn that runs: ours, perhaps, which ends with it then."""
+        turn, command = self._turn, self._submitted
+        if turn and turn.accepted and turn.command is None and command and same_prompt(text, command.text):
+            turn.command, self._submitted = command, None
+            self._changes += (Bound(command, turn.prompt_id), Accepted(command, turn.prompt_id))
 
     def _advance(self) -> None:
         if self._turn is None and self._next:
@@ -230,15 +308,19 @@ class Turns:
             self._abandon()
             self._advance()
 
-    def _end(
-        self, prompt_id: str | None, status: CommandStatus, *, message: object = None, error: str | None = None
-    ) -> None:
+    def _end_reported(self, prompt_id: str | None, end: _End) -> None:
+        """A hook says that a turn is over."""
+        if prompt_id in self._unannounced:
+            self._begin(prompt_id, self._unannounced.pop(prompt_id))
+        elif prompt_id is not None and prompt_id not in self._known:
+            self._over[prompt_id] = end
+        self._end(prompt_id, end)
+
+    def _end(self, prompt_id: str | None, end: _End) -> None:
         self._skip_to(prompt_id)
         turn = self._turn
-        if turn is None or turn.status is not None or (prompt_id is not None and prompt_id != turn.prompt_id):
-            return
-        turn.status, turn.error = status, error
-        turn.last_message = message if isinstance(message, str) else None
+        if turn is not None and turn.end is None and prompt_id in (None, turn.prompt_id):
+            turn.end = end
 
     def _abandon(self) -> None:
         """Another turn or conversation has begun: the turn before was ended without a word."""
@@ -249,7 +331,7 @@ class Turns:
 
     def _trust_its_end(self) -> None:
         """Count a turn whose end was reported as taken, because nobody waits for its entry any longer."""
-        if self._turn is not None and self._turn.status is not None:
+        if self._turn is not None and self._turn.end is not None:
             self._taken.add(self._turn.prompt_id)
 
     def _names_submitted(self, reason: str) -> bool:
@@ -260,10 +342,3 @@ class Turns:
         if self._turn is not None and self._turn.command is not None:
             self._changes.append(Ended(self._turn.command, CommandStatus.FAILED, error=reason))
         self._turn = None
-
-
-def same_prompt(reported: str, meant: str) -> bool:
-    """Whether the prompt that the hook reports is the text that was delivered (2.1.330 wraps what was pasted)."""
-    shown, text = (_WRAPPING.sub("", each) for each in (reported, meant))
-    # Within others only a long text is looked for: a "yes" may well be part of what the user asked instead.
-    return holds(shown, text) or (len(text) >= _TELLING and "".join(text.split()) in "".join(shown.split()))

@@ -14,13 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.recorded_screens import VERSIONS
-from wxcode_jupyter.claude.transcript import Entry, Transcript, keep, load_all, parse, transcript_path
+from wxcode_jupyter.claude.transcript import Entry, Kind, Transcript, keep, load_all, parse, transcript_path
 
 RECORDED = Path(__file__).parents[2] / "data" / "transcripts"
-NEW_MILESTONE = (
-    "<command-message>gsd:new-milestone</command-message>\n<command-name>/gsd:new-milestone</command-name>\n"
-    "<command-args>.milestones/{}/MILESTONE-CONTEXT.md</command-args>"
-)
 FOR_TOOL_USE = "[Request interrupted by user for tool use]"
 
 #: What was done in the recorded conversation -> its prompts, interrupts and unknown commands.
@@ -34,8 +30,8 @@ EXPECTED = {
         ("prompt", "and now"),
     ],
     "slash": [
-        ("prompt", NEW_MILESTONE.format("x")),
-        ("prompt", NEW_MILESTONE.format("y")),
+        ("prompt", "/gsd:new-milestone .milestones/x/MILESTONE-CONTEXT.md"),
+        ("prompt", "/gsd:new-milestone .milestones/y/MILESTONE-CONTEXT.md"),
         ("unknown_command", "Unknown command: /nonesuch"),
     ],
     "tools": [
@@ -75,6 +71,10 @@ def prompt(text: str) -> Entry:
     return Entry("prompt", text, "p")
 
 
+def queue(kind: Kind, text: str) -> Entry:
+    return Entry(kind, text, None)
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -86,6 +86,32 @@ def prompt(text: str) -> Entry:
             prompt("[Request interrupted by user] is what it said"),
         ),
         (line("<command-message>x</command-message>"), prompt("<command-message>x</command-message>")),
+        (
+            line("<command-message>x</command-message>\n<command-name>/x</command-name>"),
+            prompt("/x"),
+        ),
+        (
+            line(
+                "<command-message>x</command-message>\n<command-name>/x</command-name>\n"
+                "<command-args>a <b>\nc</command-args>"
+            ),
+            prompt("/x a <b>\nc"),
+        ),
+        (
+            json.dumps({"type": "queue-operation", "operation": "enqueue", "content": "x"}).encode(),
+            queue("queued", "x"),
+        ),
+        (json.dumps({"type": "queue-operation", "operation": "remove"}).encode(), queue("unqueued", "")),
+        (
+            json.dumps({"type": "queue-operation", "operation": "popAll", "content": "x"}).encode(),
+            queue("emptied", "x"),
+        ),
+        (json.dumps({"type": "queue-operation", "operation": "dequeue"}).encode(), None),
+        (
+            json.dumps({"type": "attachment", "attachment": {"type": "queued_command", "prompt": "x"}}).encode(),
+            queue("joined", "x"),
+        ),
+        (json.dumps({"type": "attachment", "attachment": {"type": "date"}}).encode(), None),
         (line("hello", type="assistant", promptId=None), Entry("assistant", "hello", None)),
         (line([{"type": "tool_use", "name": "Bash"}], type="assistant"), None),
         (line([{"type": "tool_result", "content": "done"}]), None),
