@@ -16,7 +16,7 @@ from . import screens
 
 ENTER = b"\r"
 ESCAPE = b"\x1b"
-CLEAR_LINE = b"\x15"
+CLEAR_BOX = b"\x03"  # Ctrl-C: empties a box with a text; a second one within 0.8 s ends the CLI
 TEXT_LIMIT_BYTES = 64 * 1024
 _KEY_S = 1.0  # how long a menu may take to follow an arrow key
 _PASTE = (b"\x1b[200~", b"\x1b[201~")
@@ -119,6 +119,18 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
             )
         await changed()
     await terminal.write(ENTER)
+
+
+async def clear(terminal: Terminal, *, changed: Callable[[], Awaitable[None]], settle_s: float = 2.0) -> bool:
+    """Empty a box that holds a text, and wait until another Ctrl-C would not end the CLI; False after ``settle_s``."""
+    await terminal.write(CLEAR_BOX)
+    deadline = asyncio.get_running_loop().time() + settle_s
+    while asyncio.get_running_loop().time() < deadline:
+        await changed()
+        screen = await terminal.screen()
+        if screens.read(screen).free and not any("again to exit" in line for line in screen.lines):
+            return True
+    return False
 
 
 async def _gone(terminal: Terminal, label: str, *, changed: Callable[[], Awaitable[None]], deadline: float) -> bool:

@@ -73,6 +73,8 @@ _MENU = re.compile(r"Enter to (?:confirm|select|continue)|Esc to (?:cancel|exit)
 _MENU_MESSAGE = "Claude Code shows a menu. Answer it in the terminal."
 _RULE = re.compile(r"─{8,}.*─|─{8,}")
 _PROMPT = re.compile(r"^\s?[❯>!]\s?")
+_IN_BOX = re.compile(r"  |$")  # what the second and later rows of the box begin with
+_HIGH = 10  # rows of a box that may be cut off at its head
 _SPINNER = re.compile(r"^\s?[·✢✳✶✻✽*∗+●◐◓◑◒⠀-⣿] \S.*…")
 
 
@@ -109,13 +111,13 @@ class Reading:
 def read(screen: ScreenLike) -> Reading:
     """Read a screen."""
     lines = [line.replace("\xa0", " ") for line in screen.lines]
-    box = _find_box(lines)
+    row, column = screen.cursor
+    box = _find_box(lines, row)
     if box is None:
         return _read_without_box("\n".join(lines), lines)
     top, bottom = box
-    rows = [_PROMPT.sub("", lines[top + 1]), *(line.removeprefix("  ") for line in lines[top + 2 : bottom])]
-    text = "\n".join(rows).rstrip()
-    row, column = screen.cursor
+    rows = [_PROMPT.sub("", lines[top + 1]), *lines[top + 2 : bottom]]
+    text = "\n".join(line.removeprefix("  ") for line in rows).rstrip()
     if row == top + 1 and column <= 2:
         text = ""  # a hint in grey ("Press up to edit queued messages"): a draft has the cursor behind it
     below = lines[bottom + 1 :]
@@ -127,12 +129,17 @@ def read(screen: ScreenLike) -> Reading:
     return Reading(Kind.BOX, text, busy, "")
 
 
-def _find_box(lines: Sequence[str]) -> tuple[int, int] | None:
-    """Return the rows of the rules above and below the last input box."""
+def _find_box(lines: Sequence[str], cursor_row: int) -> tuple[int, int] | None:
+    """Return the rows of the rules above and below the last input box; -1 for a rule above the screen."""
     rules = [number for number, line in enumerate(lines) if _RULE.fullmatch(line.strip()) and line.startswith("─")]
     for top, bottom in reversed(list(pairwise(rules))):
         if bottom - top >= 2 and _PROMPT.match(lines[top + 1]):
             return top, bottom
+    # 2.1.197 gives a long text back as it is: the box can be higher than the screen, whose rows are all within it then.
+    if len(rules) == 1 and cursor_row < rules[0] >= _HIGH:
+        first, *others = lines[: rules[0]]
+        if (_PROMPT.match(first) or _IN_BOX.match(first)) and all(map(_IN_BOX.match, others)):
+            return -1, rules[0]
     return None
 
 
@@ -164,7 +171,7 @@ def holds(box: str, text: str) -> bool:
     truncated = re.fullmatch(r"(.*?)\[\.\.\.Truncatedtext#\d+\+\d+lines\.\.\.\](.*)", shown, re.S)
     if truncated:
         return meant.startswith(truncated[1]) and meant.endswith(truncated[2])
-    return len(shown) > 200 and meant.endswith(shown)
+    return (len(shown) > 200 or box.count("\n") + 1 >= _HIGH) and meant.endswith(shown)
 
 
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))

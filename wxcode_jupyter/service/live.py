@@ -320,15 +320,13 @@ class LiveSession:
             await self._clear_box()
 
     async def _clear_box(self) -> None:
-        """Remove our own text that an interrupt before the first token put back into the box."""
-        for _ in range(200):
-            await self.terminal.write(delivery.CLEAR_LINE)
-            await self._changed()
-            reading = screens.read(await self.terminal.screen())
-            if not reading.box:
-                return
-            if "\n" in reading.box or reading.box.startswith("["):
-                await self.terminal.write(b"\x7f")  # Ctrl-U stops at the start of a line: join it with the one before
+        """Remove our own text that the CLI put back into the box; clients' keys wait for it."""
+        self._input_free.clear()
+        try:
+            if not await delivery.clear(self.terminal, changed=self._changed):
+                log.warning("Project %s: the box could not be emptied; commands wait until it is.", self.project.id)
+        finally:
+            self._input_free.set()
 
     # -- the state ----------------------------------------------------------------------------------------------------
 

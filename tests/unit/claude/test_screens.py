@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.support.recorded_screens import VERSIONS, Screen, load, names
-from wxcode_jupyter.claude.screens import Choice, Kind, choices, read
+from wxcode_jupyter.claude.screens import Choice, Kind, choices, holds, read
 
 
 @dataclass(frozen=True)
@@ -166,3 +166,20 @@ def test_a_permission_menu_that_quotes_the_trust_screen_is_a_menu(version: str) 
     screen = load(version, "permission-bash-80x24")
     quoting = tuple(line.replace("touch made.txt", "echo trust this folder") for line in screen.lines)
     assert read(replace(screen, lines=quoting)).kind is Kind.MENU
+
+
+def test_a_box_that_is_higher_than_the_screen() -> None:
+    rule = "─" * 40
+    screen = drawn(*["  wait"] * 20, "  for it", rule, "  paste again to expand", cursor=(20, 8))
+    text = "wait\n" * 40 + "for it"
+    reading = read(screen)
+    assert reading.kind is Kind.BOX
+    assert holds(reading.box or "", text)
+    assert not reading.free
+    assert read(drawn("❯ wait", *["  wait"] * 20, rule, cursor=(20, 8))).box == "\n".join(["wait"] * 21)
+    for other in (
+        drawn("● said", *["  wait"] * 20, rule, cursor=(20, 8)),  # an answer above a menu
+        drawn(*["  wait"] * 20, rule, cursor=(21, 0)),  # the cursor is not in it
+        drawn(*["  wait"] * 5, rule, cursor=(4, 8)),  # there was room for the upper rule
+    ):
+        assert read(other).kind is Kind.OTHER
