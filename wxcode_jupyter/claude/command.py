@@ -22,6 +22,11 @@ _REFUSED = frozenset(
     "--bg --background --cloud --desktop --environment --remote --teleport --tmux --worktree -w "
     "--disable-slash-commands --help -h --version -v --".split()
 )
+#: Options without a value (2.1.330): a bare word behind one is a prompt.
+_FLAGS = frozenset(
+    "--verbose --chrome --no-chrome --ide --strict-mcp-config --brief --ax-screen-reader --restricted "
+    "--exclude-dynamic-system-prompt-sections".split()
+)
 _INSTEAD = {
     "--permission-mode": "choose it with the option permission_mode",
     "--dangerously-skip-permissions": "choose it with the option permission_mode, as bypassPermissions",
@@ -64,7 +69,10 @@ def check_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
             name = f"-{glued.group(1)}" if glued else option
             instead = _INSTEAD.get(option, "it would take the session out of our hands")
             raise InvalidBody(f"The argument {name} is refused: {instead}.", field="claude_args")
-        if position == 0 and not argument.startswith("-"):
+        before = arguments[position - 1] if position else ""
+        if not argument.startswith("-") and (
+            not before or before in _FLAGS or (before.startswith("--") and "=" in before)
+        ):
             raise InvalidBody(
                 f"{argument!r:.40} would be read as a prompt or a subcommand; send prompts with `%wxmilestone send`.",
                 field="claude_args",

@@ -123,6 +123,8 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
 
 async def clear(terminal: Terminal, *, changed: Callable[[], Awaitable[None]], settle_s: float = 2.0) -> bool:
     """Empty a box that holds a text, and wait until another Ctrl-C would not end the CLI; False after ``settle_s``."""
+    if not screens.read(await terminal.screen()).box:
+        return True
     await terminal.write(CLEAR_BOX)
     deadline = asyncio.get_running_loop().time() + settle_s
     while asyncio.get_running_loop().time() < deadline:

@@ -58,6 +58,12 @@ class HookEvent:
         return datetime.fromtimestamp(int(text) / 1e9, UTC) if text.isdigit() else None
 
     @property
+    def transcript_path(self) -> str | None:
+        """Where the CLI keeps the transcript of this conversation."""
+        value = self.data.get("transcript_path")
+        return value if isinstance(value, str) and value else None
+
+    @property
     def prompt_id(self) -> str | None:
         """The id that the prompt's entry in the transcript carries as ``promptId``."""
         value = self.data.get("prompt_id")
@@ -101,7 +107,7 @@ class HookSpool:
         for name in sorted(entry for entry in _names(self._spool) if entry.endswith(".json")):
             path = self._spool / name
             try:
-                data = json.loads(path.read_bytes())
+                data = _clean(json.loads(path.read_bytes()))
                 events.append(HookEvent(name, data["hook_event_name"], data["session_id"], data))
             except FileNotFoundError:
                 continue
@@ -113,6 +119,15 @@ class HookSpool:
     def remove(self, key: str) -> None:
         """Forget an event that has been stored."""
         (self._spool / key).unlink(missing_ok=True)
+
+
+def _clean(data: Any) -> Any:
+    """Replace lone surrogates, which JSON can carry and no store can: a model may answer with half an emoji."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
+    return data
 
 
 def _names(folder: Path) -> list[str]:

@@ -81,6 +81,18 @@ def transcript_path(environment: Mapping[str, str], cwd: str, claude_session_id:
     return os.path.join(config, "projects", folder, f"{claude_session_id}.jsonl")
 
 
+def find(environment: Mapping[str, str], cwd: str, claude_session_id: str, *, known: str | None = None) -> str:
+    """Return where the transcript is: where the CLI said (``known``), where it should be, or wherever it is found.
+
+    The CLI shortens folder names of more than 200 characters, so that a path cannot always be computed.
+    """
+    computed = known or transcript_path(environment, cwd, claude_session_id)
+    if os.path.exists(computed):
+        return computed
+    config = environment.get("CLAUDE_CONFIG_DIR") or os.path.join(environment.get("HOME", ""), ".claude")
+    return next((str(path) for path in Path(config, "projects").glob(f"*/{claude_session_id}.jsonl")), computed)
+
+
 def keep(path: str, folder: str) -> bool:
     """Hard-link the transcript into ``folder`` (same file system), so that the CLI's cleaning cannot take it.
 

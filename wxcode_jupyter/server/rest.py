@@ -137,8 +137,7 @@ class InterruptHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
         """Press Esc."""
-        await self.service.store.get_project(project_id)
-        await self.service.sessions.live(project_id).interrupt()
+        await (await self.service.sessions.require_live(project_id)).interrupt()
         self.reply(await self.service.sessions.info(project_id))
 
 
@@ -148,8 +147,7 @@ class TrustHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
         """Choose Yes."""
-        await self.service.store.get_project(project_id)
-        await self.service.sessions.live(project_id).trust()
+        await (await self.service.sessions.require_live(project_id)).trust()
         self.reply(await self.service.sessions.info(project_id))
 
 

@@ -43,6 +43,8 @@ class Commands:
             raise Conflict("A command of another project has this id; choose another one.")
         if command.status is CommandStatus.QUEUED:
             data = {"command_id": command.id, "text": checked[:2000], "milestone_id": milestone_id}
-            await self._events.store_now(project_id, "command_queued", data, key=f"queued:{command.id}")
-            self._sessions.enqueued(project_id)
+            try:
+                await self._events.store_now(project_id, "command_queued", data, key=f"queued:{command.id}")
+            finally:
+                self._sessions.enqueued(project_id)  # it is in the queue, whatever became of the news
         return command

@@ -48,8 +48,10 @@ class Lineage:
             await self._write_field(project.claude_session_id, newest.claude_session_id)
         return newest
 
-    async def follow(self, claude_session_id: str, cause: LineageCause) -> bool:
+    async def follow(self, claude_session_id: str, cause: LineageCause, *, transcript_path: str | None = None) -> bool:
         """Make this id the project's conversation; True when it was not before. May be repeated.
+
+        ``transcript_path`` is where the CLI says that it keeps it: it cannot always be computed.
 
         Raises:
             StoreConflict: another id got there in between: whoever asked must start again from ``current``.
@@ -66,7 +68,9 @@ class Lineage:
             )
             if not won:
                 raise StoreConflict("Another conversation became this project's first in the meantime.")
-        entry = ClaudeSession(self._project_id, claude_session_id, cause, predecessor=newest)
+        entry = ClaudeSession(
+            self._project_id, claude_session_id, cause, predecessor=newest, transcript_path=transcript_path
+        )
         await self._store.append_lineage(entry)
         await self._repair(claude_session_id)
         return True

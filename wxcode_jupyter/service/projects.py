@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..claude.command import check_arguments, check_permission_mode
-from ..errors import InvalidBody, SessionAlive
+from ..errors import InvalidBody
 from ..models import OutputProject, ProjectOptions, ProjectStatus, check_id
 from ..store.base import Store
 from ..workspace import resolve_workspace, slug
@@ -77,12 +77,10 @@ class Projects:
         return await self._store.get_project(project_id)
 
     async def delete(self, project_id: str) -> None:
-        """Delete the project's records. Raises ``SessionAlive`` while its session lives."""
-        await self._store.get_project(project_id)
-        if self._sessions.find_live(project_id) is None:
+        """Delete the project's records. Raises ``SessionAlive`` or ``HeldElsewhere`` while its session lives."""
+        project = await self._store.get_project(project_id)
+        async with self._sessions.without(project):
             await self._store.delete_project(project_id)
-            return
-        raise SessionAlive("The project's session lives; stop it before you delete the project.", project_id=project_id)
 
 
 OPTIONS = ("permission_mode", "model", "claude_args", "trust")

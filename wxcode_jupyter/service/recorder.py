@@ -79,7 +79,7 @@ class Recorder:
 
     def conversation(self, event: HookEvent, *, first: bool) -> None:
         """A ``SessionStart``: its id is the project's conversation from now on."""
-        session_id = event.claude_session_id
+        session_id, path = event.claude_session_id, event.transcript_path
         source = str(event.data.get("source", "startup"))
         cause = (self._cause or LineageCause.RESUMED) if first else cause_of(source)
         known: list[str] | None = None
@@ -89,7 +89,7 @@ class Recorder:
             if known is None:
                 known = [entry.claude_session_id for entry in await self._store.load_lineage(self._project_id)]
             try:
-                await self._lineage.follow(session_id, cause)
+                await self._lineage.follow(session_id, cause, transcript_path=path)
                 await self._store.update_project(self._project_id, {"status": ProjectStatus.ACTIVE})
             except StoreConflict:
                 self._conflict()

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.prompts import same_prompt
-from ..claude.transcript import load_all, transcript_path
+from ..claude.transcript import find, load_all
 from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
@@ -90,7 +90,7 @@ class Recovery:
         try:
             for event in starts[done:]:
                 cause = cause_of(str(event.data.get("source"))) if known else LineageCause.NEW
-                await lineage.follow(event.claude_session_id, cause)
+                await lineage.follow(event.claude_session_id, cause, transcript_path=event.transcript_path)
                 known.append(event.claude_session_id)
         except StoreConflict as error:
             log.warning("Project %s: %s It is the one that counts.", project_id, error)
@@ -105,7 +105,7 @@ class Recovery:
         def taken(session_id: str | None, prompt_id: str) -> bool:
             if session_id is None:
                 return False
-            path = paths.get(session_id) or transcript_path(self._environment, workspace, session_id)
+            path = find(self._environment, workspace, session_id, known=paths.get(session_id))
             return any(entry.kind == "prompt" and entry.prompt_id == prompt_id for entry in load_all(path))
 
         while True:

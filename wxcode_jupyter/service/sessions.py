@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,12 @@ from ..claude import transcript
 from ..claude.command import command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
-from ..errors import CliMissing, SessionAlive, SessionNotRunning, TooManySessions
+from ..errors import CliMissing, SessionAlive, SessionNotRunning, StoreUnavailable, TooManySessions
 from ..models import (
     ClaudeSession,
     CommandStatus,
     LineageCause,
+    OutputProject,
     ProjectOptions,
     SessionInfo,
     SessionState,
@@ -42,6 +44,7 @@ log = logging.getLogger(__name__)
 _SIZE = TermSize(40, 120)
 _END_GRACE_S = 5.0
 _SHUTDOWN_GRACE_S = 2.0
+_FLUSH_S = 5.0
 
 
 class Sessions:
@@ -65,6 +68,8 @@ class Sessions:
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._starts: set[asyncio.Task[SessionInfo]] = set()
         self._launching = 0
+        self._closing = False
+        self._queued: dict[str, int] = {}  # how many waited when the store was asked last
         self._endings: set[asyncio.Task[Any]] = set()
         self._idle = IdleTimeout(config.idle_timeout_s, self._count_queued)
 
@@ -83,6 +88,12 @@ class Sessions:
         self._idle.touch(project_id)
         return session
 
+    async def require_live(self, project_id: str) -> LiveSession:
+        """Return the project's live session, without asking the store. Raises ``NotFound``, ``SessionNotRunning``."""
+        if self.find_live(project_id) is None:
+            await self._store.get_project(project_id)
+        return self.live(project_id)
+
     async def info(self, project_id: str) -> SessionInfo:
         """Return the session as it is now; after its end, how it ended. Raises ``NotFound``."""
         session = self._live.get(project_id)
@@ -91,7 +102,14 @@ class Sessions:
             info = SessionInfo(project_id, claude_session_id=project.claude_session_id)
         else:
             info = session.info()
-        return replace(info, queued=await self._count_queued(project_id))
+        try:
+            queued = await self._count_queued(project_id)
+        except StoreUnavailable:
+            if not info.state.live:
+                raise
+            queued = self._queued.get(project_id, 0)  # as far as it is known: what lives can be seen without the store
+        self._queued[project_id] = queued
+        return replace(info, queued=queued)
 
     async def screen_text(self, project_id: str) -> str:
         """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
@@ -129,6 +147,8 @@ class Sessions:
             SessionAlive: ``fresh`` was asked for while a session lives.
             StoreUnavailable: which conversation is the project's cannot be known now.
         """
+        if self._closing:
+            raise SessionNotRunning("The server is shutting down; start the session at the next one.")
         starting = asyncio.create_task(self._start(project_id, fresh=fresh))
         self._starts.add(starting)
         starting.add_done_callback(self._starts.discard)
@@ -137,13 +157,16 @@ class Sessions:
 
     async def stop(self, project_id: str) -> SessionInfo:
         """End the session: asks, then SIGTERM, then SIGKILL to the process group. Without one, nothing happens."""
-        session = self._live.get(project_id)
-        if session is not None and not session.closed.is_set():
-            await session.end(_END_GRACE_S)
+        async with self._locks[project_id]:  # one that is being started is there then
+            session = self._live.get(project_id)
+            if session is not None and not session.closed.is_set():
+                await session.end(_END_GRACE_S)
         return await self.info(project_id)
 
     async def close(self) -> None:
-        """End every session and make the pending writes, within a few seconds."""
+        """End every session and make the pending writes, within a few seconds. Nothing can be started any more."""
+        self._closing = True
+        await asyncio.gather(*self._starts, return_exceptions=True)
         ending = [session.end(_SHUTDOWN_GRACE_S) for session in self._live.values() if not session.closed.is_set()]
         for result in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -151,6 +174,23 @@ class Sessions:
         await self._pool.close_all()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.gather(*(outbox.close() for outbox in self._outboxes.values()))
+
+    @contextlib.asynccontextmanager
+    async def without(self, project: OutputProject) -> AsyncIterator[None]:
+        """Keep the project without a session, on any server of this host, while something is done to it.
+
+        Raises:
+            SessionAlive: a session of this server lives.
+            HeldElsewhere: another server has one.
+        """
+        async with self._locks[project.id]:
+            if self.find_live(project.id) is not None:
+                raise SessionAlive(
+                    "The project's session lives; stop it before you delete the project.", project_id=project.id
+                )
+            folder = _existing(project.workspace_path)
+            async with self._pool.claim(folder) if folder else contextlib.nullcontext():
+                yield
 
     async def _start(self, project_id: str, *, fresh: bool) -> SessionInfo:
         async with self._locks[project_id]:
@@ -182,7 +222,7 @@ class Sessions:
             self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
         )
         self._check_cli(environment)
-        await self._outboxes[project_id].flush()
+        await self._write_pending(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
         async with self._pool.claim(workspace):
             recovery = Recovery(self._store, self._events, os.path.dirname(folder), environment)
@@ -235,6 +275,18 @@ class Sessions:
         self._live[project_id] = session
         self._tasks[project_id] = asyncio.create_task(self._follow(session, recorder, folder))
 
+    async def _write_pending(self, project_id: str) -> None:
+        """See to it that the store knows what the session before did; which id to resume depends on it."""
+        try:
+            async with asyncio.timeout(_FLUSH_S):
+                await self._outboxes[project_id].flush()
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"The store at {self._store.url} does not take what the session before has left to write; start again "
+                "when it does.",
+                url=self._store.url,
+            ) from None
+
     async def _count_queued(self, project_id: str) -> int:
         page = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=1)
         return page.total
@@ -247,7 +299,9 @@ class Sessions:
             log.exception("Project %s: following the session failed; it is ended.", session.project.id)
             await session.terminal.end(None, _SHUTDOWN_GRACE_S)
             session.abort()
-        recorder.then(lambda: remove_folder(folder))
+            # The folder stays: what its spool says of the commands under way is read at the next start (`Recovery`).
+        else:
+            recorder.then(lambda: remove_folder(folder))
         await watch
 
     async def _choose(
@@ -260,7 +314,7 @@ class Sessions:
             return None, LineageCause.FRESH
         if entry.born:
             return entry.claude_session_id, None
-        path = entry.transcript_path or transcript.transcript_path(environment, workspace, entry.claude_session_id)
+        path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
         if any(item.kind == "prompt" for item in transcript.load_all(path)):
             await self._store.mark_born(entry.output_project_id, entry.claude_session_id, path)
             return entry.claude_session_id, None
@@ -287,3 +341,8 @@ class Sessions:
             ending = asyncio.create_task(session.terminal.end(None, _END_GRACE_S))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
+
+
+def _existing(folder: str) -> str | None:
+    """Return the real path of a folder, None where there is none."""
+    return os.path.realpath(folder) if os.path.isdir(folder) else None

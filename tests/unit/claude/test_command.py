@@ -159,3 +159,10 @@ def test_a_refusal_says_what_to_do_instead(argument: str, remedy: str) -> None:
 def test_the_line_is_checked_as_a_whole() -> None:
     with pytest.raises(InvalidBody):
         build("--resume", ID)
+
+
+@pytest.mark.parametrize("arguments", [("--verbose", "do this"), ("--model=opus", "do this"), ("do this",)])
+def test_a_prompt_behind_a_flag_is_refused(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidBody, match="would be read as a prompt"):
+        check_arguments(arguments)
+    assert check_arguments(("--add-dir", "one", "two")) == ("--add-dir", "one", "two")

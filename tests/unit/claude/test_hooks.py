@@ -82,3 +82,12 @@ def test_a_folder_that_is_gone_holds_no_events(tmp_path: Path) -> None:
 def test_the_prompt_id(tmp_path: Path, data: dict[str, Any], expected: str | None) -> None:
     spool = installed(tmp_path, event(**data))
     assert spool.load()[0].prompt_id == expected
+
+
+def test_half_an_emoji_is_replaced_before_any_store_sees_it(tmp_path: Path) -> None:
+    spool = HookSpool(str(tmp_path / "session"))
+    spool.install(tui="default")
+    text = '{"hook_event_name": "Stop", "session_id": "s", "last_assistant_message": "half \\ud83d"}'
+    (tmp_path / "session/spool/1-1.json").write_text(text)
+    [event] = spool.load()
+    assert event.data["last_assistant_message"] == "half ?"

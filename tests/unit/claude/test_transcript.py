@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.recorded_screens import VERSIONS
-from wxcode_jupyter.claude.transcript import Entry, Kind, Transcript, keep, load_all, parse, transcript_path
+from wxcode_jupyter.claude.transcript import Entry, Kind, Transcript, find, keep, load_all, parse, transcript_path
 
 RECORDED = Path(__file__).parents[2] / "data" / "transcripts"
 FOR_TOOL_USE = "[Request interrupted by user for tool use]"
@@ -237,3 +237,12 @@ class TestKeep:
 
     def test_another_file_system_is_no_error(self, tmp_path: Path) -> None:
         assert not keep("/proc/self/status", str(tmp_path / "links"))
+
+
+def test_a_transcript_in_a_folder_whose_name_the_cli_has_shortened_is_found(tmp_path: Path) -> None:
+    shortened = tmp_path / ".claude/projects" / ("x" * 200 + "-1a2b3c")
+    shortened.mkdir(parents=True)
+    (shortened / "id.jsonl").write_text("{}\n")
+    environment, cwd = {"HOME": str(tmp_path)}, "/" + "/".join(["long"] * 60)
+    assert find(environment, cwd, "id") == str(shortened / "id.jsonl")
+    assert find(environment, cwd, "other") == transcript_path(environment, cwd, "other")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from wxcode_jupyter.errors import SessionAlive
 from wxcode_jupyter.models import OutputProject, ProjectOptions
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
@@ -40,7 +42,7 @@ def events(store: Store) -> EventLog:
 
 
 class StubSessions:
-    """Stands in for `Sessions` where only the calls count: ``start``, ``enqueued``, ``find_live``."""
+    """Stands in for `Sessions` where only the calls count: ``start``, ``enqueued``, ``find_live``, ``without``."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -59,6 +61,12 @@ class StubSessions:
 
     def find_live(self, project_id: str) -> object | None:
         return self if self.alive else None
+
+    @contextlib.asynccontextmanager
+    async def without(self, project: OutputProject) -> AsyncIterator[None]:
+        if self.alive:
+            raise SessionAlive("alive", project_id=project.id)
+        yield
 
     def typed(self) -> Sessions:
         return cast(Sessions, self)
