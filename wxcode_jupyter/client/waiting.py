@@ -22,6 +22,7 @@ from ..errors import (
     ServerUnreachable,
     SessionExited,
     SessionNotRunning,
+    StoreUnavailable,
     TrustRequired,
     WxcodeError,
 )
@@ -194,16 +195,16 @@ class Watch:
         while True:
             try:
                 answer = question()
-            except ServerUnreachable as error:
+            except (ServerUnreachable, StoreUnavailable) as error:
                 if away_since is None:
                     away_since = self._clock()
                     self._tell("server", f"{error.message} Waiting for it.")
                 elif self._clock() - away_since > OUTAGE_S:
                     raise
-                self._wait_a_step("the server does not answer")
+                self._wait_a_step("the server or its store does not answer")
             else:
                 if away_since is not None:
-                    self._tell("server", "The server is back.")
+                    self._tell("server", "It is back.")
                 return answer
 
     # -- somebody is needed ---------------------------------------------------------------------------------------

@@ -21,9 +21,10 @@ from wxcode_jupyter.errors import (
     ServerUnreachable,
     SessionExited,
     SessionNotRunning,
+    StoreUnavailable,
     TrustRequired,
 )
-from wxcode_jupyter.models import SessionState
+from wxcode_jupyter.models import SessionInfo, SessionState
 
 
 class World:
@@ -204,3 +205,18 @@ def test_a_server_that_stays_away_is_an_error(world: World) -> None:
     with pytest.raises(ServerUnreachable):
         world.watch().until_final(command)
     assert world.time == pytest.approx(OUTAGE_S, abs=1)
+
+
+def test_a_store_that_is_away_for_a_moment_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), world.api.end())
+    answer, away = world.client.session, iter(range(5))
+
+    def session(project: Project | str) -> SessionInfo:
+        if next(away, None) is not None:
+            raise StoreUnavailable("The store is away.", url="mongodb://h")
+        return answer(project)
+
+    monkeypatch.setattr(world.client, "session", session)
+    world.watch().until_final(command)
+    assert [progress.kind for progress in world.told].count("server") == 2
