@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.server.api import UNKNOWN_ID, Api, install_gsd
+from tests.support.job import alive, until
 from tests.support.server import WxServer
 
 NewProject = Callable[..., dict[str, Any]]
@@ -37,8 +38,7 @@ class TestSessions:
         ended = api.json("DELETE", session)
         assert (ended["state"], ended["pid"], ended["exit_code"]) == ("exited", None, -15)
         assert api.json("DELETE", session)["state"] == "exited"
-        with pytest.raises(ProcessLookupError):
-            os.kill(started["pid"], 0)
+        until(lambda: not alive(started["pid"]), what="the process to be gone")
 
         assert api.json("POST", session)["pid"] != started["pid"]
 

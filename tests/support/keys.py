@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tests.support.job import Job
 from tests.support.socket import TerminalClient
 from wxcode_jupyter.client.values import Project
+from wxcode_jupyter.models import SessionState
 
 ENTER, ESCAPE, DOWN, UP, CLEAR_LINE = "\r", "\x1b", "\x1b[B", "\x1b[A", "\x15"
 
@@ -46,7 +47,13 @@ def choose(job: Job, project: Project, terminal: TerminalClient, label: str) -> 
     assert mark is not None and target is not None, job.client.screen(project)
     if mark != target:
         press(terminal, DOWN if mark < target else UP, marked)
-    press(terminal, ENTER, lambda: terminal.code is not None or not marked())
+
+    def gone() -> bool:
+        # A row can be missing for a moment while the screen is drawn: the session's own word counts too.
+        attention = job.client.session(project).state is SessionState.ATTENTION
+        return terminal.code is not None or not (marked() or attention)
+
+    press(terminal, ENTER, gone)
 
 
 def write_line(job: Job, project: Project, terminal: TerminalClient, text: str) -> None:

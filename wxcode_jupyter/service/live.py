@@ -26,6 +26,7 @@ from .watch import ScreenWatch
 
 log = logging.getLogger(__name__)
 
+_TRUST_SETTLES_S = 3.0  # how long an answered trust screen may take to go away
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _UNKNOWN = "No conversation found with session ID"
 
@@ -64,6 +65,7 @@ class LiveSession:
         self._loop = asyncio.get_running_loop()
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
         self._seen: set[str] = set()
+        self._trusted_until = 0.0
         self._started = False  # SessionStart has fired
         self._question = False
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
@@ -302,7 +304,9 @@ class LiveSession:
             except AttentionNeeded as error:
                 log.warning("Project %s: the folder could not be trusted by itself: %s", self.project.id, error)
             else:
-                return
+                self._trusted_until = self._loop.time() + _TRUST_SETTLES_S
+        if reading.kind is Kind.TRUST and self._loop.time() < self._trusted_until:
+            return  # answered: what still shows of it is on its way out
         self._attention = self._watch.attention(started=self._started, turn=self._turns.active)
         if self._watch.mark_ready(started=self._started):
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
