@@ -43,8 +43,8 @@ def resolve(command: Command, events: Sequence[HookEvent], taken: Callable[[str 
         if prompt_id is None and asked and same_prompt(str(event.data.get("prompt", "")), command.text):
             session_id, prompt_id = event.claude_session_id, asked
     ends = [event for event in events if prompt_id and event.prompt_id == prompt_id and event.name in _ENDS]
-    in_doubt = command.status is CommandStatus.DELIVERING and not ends  # a turn that ended was one
-    if in_doubt and (prompt_id is None or not taken(session_id, prompt_id)):
+    # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing down any more.
+    if command.status is CommandStatus.DELIVERING and (prompt_id is None or not taken(session_id, prompt_id)):
         return {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
     found: dict[str, Any] = {
         "prompt_id": prompt_id,

@@ -230,7 +230,7 @@ class Turns:
             self._changes.append(Requeued(self._submitted))
             self._submitted = None
         while (turn := self._turn) is not None:
-            self._trust_its_end()
+            # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing any more.
             if turn.prompt_id in self._taken:
                 self._end(turn.prompt_id, _End(CommandStatus.INTERRUPTED, error=CUT))
             elif turn.command:

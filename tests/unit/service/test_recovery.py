@@ -107,9 +107,9 @@ D, A = CommandStatus.DELIVERING, CommandStatus.ACCEPTED
         (D, {}, "hook entry", CommandStatus.INTERRUPTED),
         (D, BOUND, "entry", CommandStatus.INTERRUPTED),
         (D, {}, "other hook entry", CommandStatus.INTERRUPTED),
+        (D, {}, "hook stop", CommandStatus.QUEUED),  # seen with 2.1.197 and SIGHUP
         # the turn was over
         (D, {}, "hook entry stop", CommandStatus.COMPLETED),
-        (D, {}, "hook stop", CommandStatus.COMPLETED),
         (D, BOUND, "entry stop", CommandStatus.COMPLETED),
         (D, {}, "hook entry fail", CommandStatus.FAILED),
         # accepted before the death
@@ -244,6 +244,7 @@ class TestIds:
         command = await add_command(store, theirs, D)
         remains.hook("SessionStart", session="ours", source="startup")
         remains.hook("UserPromptSubmit", session="ours", prompt_id="p", prompt=TEXT)
+        remains.entry("p", session="ours")
         remains.hook("Stop", session="ours", prompt_id="p")
         await recovery.run(theirs.id, project.workspace_path)
         assert await self.ids(store, theirs) == [("theirs", "adopted")]

@@ -171,7 +171,7 @@ def in_words(change: Change) -> str:
         ("submit, entry p, exit", "bound p, accepted p, interrupted"),
         ("submit, hook p, exit", "bound p, requeued"),
         ("submit, hook p, entry p, exit", "bound p, accepted p, interrupted"),
-        ("submit, hook p, stop p, exit", "bound p, accepted p, completed"),
+        ("submit, hook p, stop p, exit", "bound p, requeued"),  # seen with 2.1.197 and SIGHUP
         ("submit, hook p, entry p, stop p, exit", "bound p, accepted p, completed"),
         ("submit, user u, entry u, hook p, exit", "user's u, bound p, requeued"),
         ("submit, user u, entry u, hook p, entry p, exit", "user's u, bound p, accepted p, interrupted"),

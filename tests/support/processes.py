@@ -1,0 +1,28 @@
+"""The processes of a test's world, found by the HOME that all of them inherit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Return the live processes whose HOME this is, by pid, with their command lines."""
+    mark = f"HOME={home}".encode()
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            environment = Path("/proc", name, "environ").read_bytes().split(b"\0")
+            line = Path("/proc", name, "cmdline").read_bytes()
+        except OSError:  # it has ended, or is another user's
+            continue
+        if mark in environment:
+            found[int(name)] = line.replace(b"\0", b" ").decode(errors="replace").strip()
+    return found
+
+
+def cli_processes(home: Path, executable: Path) -> list[int]:
+    """Return the pids of the CLIs of that HOME (not of what they started)."""
+    return [pid for pid, line in processes_of(home).items() if line.startswith(f"{executable} --settings ")]
