@@ -14,18 +14,19 @@ from typing import Any
 from ptyprocess import PtyProcess
 
 from . import journal
+from .family import MARK_VARIABLE, Family, new_mark
 from .journal import JournalWriter, SizeChange, SizeRecord
 from .ownership import LOCK_FD_VARIABLE, WorkspaceLock
 from .reactor import Reactor, Timer
 
 HANGUP_GRACE_S = 1.0  # SIGHUP to SIGTERM, and SIGTERM to SIGKILL, when the server is gone
-GROUP_GRACE_S = 1.0  # what is left of the group when its leader has ended: SIGTERM to SIGKILL
+FAMILY_GRACE_S = 1.0  # what is left of the session when its leader has ended: SIGTERM to SIGKILL
 
 _READ_BYTES = 1 << 16
 _READS_PER_ROUND = 16
 _DRAIN_S = 0.1
 _REOPEN_POLL_S = 0.1
-_GROUP_POLL_S = 0.02
+_FAMILY_POLL_S = 0.02
 
 
 class Child:
@@ -37,7 +38,7 @@ class Child:
         files_limit: The child's limits of open files (soft, hard); the keeper's own is higher.
         on_exit: Called once, with the exit code (negative: the signal that killed it), when all output up to the exit
             is in the journal.
-        on_gone: Called once, after ``on_exit``, when nothing of the process group is left.
+        on_gone: Called once, after ``on_exit``, when nothing of the session is left.
 
     Raises:
         OSError: The program cannot be executed, or the journal cannot be made.
@@ -64,10 +65,12 @@ class Child:
         self.journal = JournalWriter(request["journal_dir"], request["limit_bytes"])
         try:
             SizeRecord(request["journal_dir"]).append(SizeChange(0, request["rows"], request["cols"]))
-            self.pid, self.master = _spawn(request, lock.fd, files_limit)
+            mark = new_mark()
+            self.pid, self.master = _spawn(request, lock.fd, mark, files_limit)
         except BaseException:
             journal.remove(request["journal_dir"])
             raise
+        self._family = Family(self.pid, mark)
         self.pidfd = os.pidfd_open(self.pid)
         self.doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.ended = False
@@ -142,30 +145,25 @@ class Child:
             self._reactor.forget(fd)
             os.close(fd)
         self._on_exit(self, status.si_status if status.si_code == os.CLD_EXITED else -status.si_status)
-        self._clear_group()
+        self._clear_family()
 
-    def _clear_group(self) -> None:
-        if _has_other_members(self.pid):
-            self._escalate((signal.SIGTERM, signal.SIGKILL), GROUP_GRACE_S)
-            self._reactor.later(_GROUP_POLL_S, self._await_group)
-        else:
-            self._reap()
+    def _clear_family(self) -> None:
+        self._family.signal(signal.SIGTERM)
+        self._await_family(time.monotonic() + FAMILY_GRACE_S)
 
-    def _await_group(self) -> None:
-        if _has_other_members(self.pid):
-            self._reactor.later(_GROUP_POLL_S, self._await_group)
-        else:
-            self._reap()
-
-    def _reap(self) -> None:
-        if self._escalation:
-            self._escalation.cancel()
-        os.waitpid(self.pid, 0)
-        self._on_gone(self)
+    def _await_family(self, kill_at: float) -> None:
+        if not self._family.members():
+            os.waitpid(self.pid, 0)
+            self._on_gone(self)
+            return
+        late = time.monotonic() >= kill_at
+        if late:
+            self._family.signal(signal.SIGKILL)
+        self._reactor.later(_FAMILY_POLL_S * (10 if late else 1), lambda: self._await_family(kill_at))
 
 
-def _spawn(request: Mapping[str, Any], lock_fd: int, files_limit: tuple[int, int]) -> tuple[int, int]:
-    env = {**request["env"], LOCK_FD_VARIABLE: str(lock_fd)}
+def _spawn(request: Mapping[str, Any], lock_fd: int, mark: str, files_limit: tuple[int, int]) -> tuple[int, int]:
+    env = {**request["env"], LOCK_FD_VARIABLE: str(lock_fd), MARK_VARIABLE: mark}
     program = _find(request["argv"][0], request["cwd"], env)
     argv = [program, *request["argv"][1:]]
     _check_strings(argv, env)
@@ -212,18 +210,3 @@ def _find(program: str, cwd: str, env: Mapping[str, str]) -> str:
     if found is None:
         raise FileNotFoundError(errno.ENOENT, f"{program} is not in the PATH that the session is given")
     return found
-
-
-def _has_other_members(group: int) -> bool:
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == group:
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                # pid (comm) state ppid pgrp ...; the name may hold parentheses and spaces
-                fields = file.read().rpartition(b")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
-            return True
-    return False

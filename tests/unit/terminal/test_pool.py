@@ -110,7 +110,8 @@ async def test_the_milestones_folder_that_was_there_stays(bench: Bench) -> None:
 
 
 async def test_a_background_process_that_inherited_the_lock_does_not_keep_the_workspace(bench: Bench) -> None:
-    session = await bench.open(shell("setsid sleep 1000 & echo pid=$! fd=$WXCODE_WORKSPACE_LOCK_FD; read x"))
+    # With an environment of its own it belongs to the session no more.
+    session = await bench.open(shell("setsid env -i sleep 1000 & echo pid=$! fd=$WXCODE_WORKSPACE_LOCK_FD; read x"))
     output = await output_until(session, b"\n")
     pid, descriptor = (int(part.partition(b"=")[2]) for part in output.split())
     try:
@@ -216,7 +217,7 @@ async def test_the_child_gets_its_environment_and_nothing_else(bench: Bench) -> 
     )
     output = (await output_to_end(session)).decode().splitlines()
     lock = output[2].split()[-1]
-    names = ["LANG", "PATH", "PS1", "TERM", "WXCODE_TEST", "WXCODE_WORKSPACE_LOCK_FD"]
+    names = ["LANG", "PATH", "PS1", "TERM", "WXCODE_TERMINAL_MARK", "WXCODE_TEST", "WXCODE_WORKSPACE_LOCK_FD"]
     assert output == [f"{names} [0, 1, 2, {lock}]", "[]", f"{bench.workspace()} True {lock}"]
 
 
