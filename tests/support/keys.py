@@ -9,7 +9,6 @@ from collections.abc import Callable
 from tests.support.job import Job
 from tests.support.socket import TerminalClient
 from wxcode_jupyter.client.values import Project
-from wxcode_jupyter.models import SessionState
 
 ENTER, ESCAPE, DOWN, UP, CLEAR_LINE = "\r", "\x1b", "\x1b[B", "\x1b[A", "\x15"
 
@@ -50,8 +49,9 @@ def choose(job: Job, project: Project, terminal: TerminalClient, label: str) -> 
 
     def gone() -> bool:
         # A row can be missing for a moment while the screen is drawn: the session's own word counts too.
-        attention = job.client.session(project).state is SessionState.ATTENTION
-        return terminal.code is not None or not (marked() or attention)
+        attention = job.client.session(project).attention
+        asks = attention is not None and label in attention.screen
+        return terminal.code is not None or not (marked() or asks)
 
     press(terminal, ENTER, gone)
 
