@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,11 @@ def test_a_permission_is_the_users_to_give(tmp_path: Path, cli_version: str) -> 
         info = job.until_state(project, SessionState.WAITING)
         assert info.queued == 1
         until_shown(job, project, "Do you want to proceed?")
-        before = job.client.screen(project)
+        before = menu(job, project)
         terminal = job.terminal(project)
         terminal.wait_connected()
-        assert job.client.screen(project) == before
-        assert job.client.command(command).status is CommandStatus.ACCEPTED
+        job.until_status(command, CommandStatus.ACCEPTED)
+        assert menu(job, project) == before
         assert job.client.command(waiting).status is CommandStatus.QUEUED
         assert not (job.workspace / "given.txt").exists()
 
@@ -142,6 +143,12 @@ def test_there_is_nothing_to_interrupt_without_a_session(tmp_path: Path, cli_ver
         job.client.stop(project)
         with pytest.raises(SessionNotRunning):
             job.client.interrupt(project)
+
+
+def menu(job: Job, project: Project) -> list[str]:
+    """Return the lines that can be chosen, with their mark: what is below them changes by itself."""
+    lines = job.client.screen(project).replace("\xa0", " ").split("\n")
+    return [line for line in lines if re.match(r"[\s❯]*\d\. ", line)]
 
 
 def until_shown(job: Job, project: Project, text: str) -> None:

@@ -61,6 +61,7 @@ def test_a_command_under_way_is_recorded_afterwards(tmp_path: Path, cli_version:
         command = job.client.send(project, "sent just before the outage")
         waiting = job.client.send(project, "and this waits")
         job.until_status(command, seen, CommandStatus.ACCEPTED)
+        until(lambda: command.text in job.client.screen(project))  # the server knows that it may be delivered
         mongod.kill()
         job.model.gate("go").set()
         until(lambda: "answered meanwhile" in job.client.screen(project))

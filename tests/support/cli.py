@@ -115,7 +115,8 @@ class CliRig:
         return terminal
 
     def ask(self, terminal: CliTerminal, text: str) -> None:
-        """Type a prompt of one line, wait until it stands in the box, and send Enter."""
+        """Wait for the empty box, type a prompt of one line, wait until it stands there, and send Enter."""
+        terminal.wait_text(r"(?m)^❯\s*$")  # an earlier command may stand there while it is carried out
         terminal.type(text)
         terminal.wait_for(lambda: f"❯\xa0{text}" in terminal.screen, what=f"{text!r} in the box")
         terminal.type("\r")

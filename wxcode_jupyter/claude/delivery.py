@@ -18,7 +18,6 @@ ENTER = b"\r"
 ESCAPE = b"\x1b"
 CLEAR_BOX = b"\x03"  # Ctrl-C: empties a box with a text; a second one within 0.8 s ends the CLI
 TEXT_LIMIT_BYTES = 64 * 1024
-_KEY_S = 1.0  # how long a menu may take to follow an arrow key
 _PASTE = (b"\x1b[200~", b"\x1b[201~")
 
 
@@ -133,48 +132,3 @@ async def clear(terminal: Terminal, *, changed: Callable[[], Awaitable[None]], s
         if screens.read(screen).free and not any("again to exit" in line for line in screen.lines):
             return True
     return False
-
-
-async def _gone(terminal: Terminal, label: str, *, changed: Callable[[], Awaitable[None]], deadline: float) -> bool:
-    """Tell whether a menu with this line is gone within a second."""
-    loop = asyncio.get_running_loop()
-    patience = min(deadline, loop.time() + _KEY_S)
-    while loop.time() <= patience:
-        if not any(choice.label == label for choice in screens.choices(await terminal.screen())):
-            return True
-        await changed()
-    return False
-
-
-async def choose(
-    terminal: Terminal, label: str, *, changed: Callable[[], Awaitable[None]], settle_s: float = 5.0
-) -> None:
-    """Choose the line of a menu whose label begins with ``label``: move there, look, press Enter.
-
-    Raises:
-        AttentionNeeded: There is no such line, or the mark did not get there; Enter was not pressed.
-    """
-    deadline = asyncio.get_running_loop().time() + settle_s
-    while True:
-        screen = await terminal.screen()
-        lines = screens.choices(screen)
-        target = next((number for number, choice in enumerate(lines) if choice.label.startswith(label)), None)
-        current = next((number for number, choice in enumerate(lines) if choice.selected), None)
-        if target is None or current is None or asyncio.get_running_loop().time() > deadline:
-            raise AttentionNeeded(
-                f"The menu has no line {label!r} that could be chosen; nothing was confirmed.",
-                screen="\n".join(screen.lines),
-            )
-        if current == target:
-            await terminal.write(ENTER)
-            if await _gone(terminal, lines[target].label, changed=changed, deadline=deadline):
-                return
-            continue  # 2.1.330 swallows keys while a menu is new: look again, then press again
-        await terminal.write(b"\x1b[B" if current < target else b"\x1b[A")
-        before = current
-        # 2.1.330 swallows keys now and then while a menu is new: after a second the next one is tried.
-        patience = min(deadline, asyncio.get_running_loop().time() + _KEY_S)
-        while before == current and asyncio.get_running_loop().time() <= patience:
-            await changed()
-            lines = screens.choices(await terminal.screen())
-            current = next((number for number, choice in enumerate(lines) if choice.selected), None)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 
-from ..claude import delivery, screens
+from ..claude import delivery, menu, screens
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.screens import Kind
 from ..claude.transcript import Transcript
@@ -132,7 +132,7 @@ class LiveSession:
             raise AttentionNeeded(
                 "No trust screen is shown, so there is nothing to say Yes to.", screen="\n".join(screen.lines)
             )
-        await delivery.choose(self.terminal, "Yes", changed=self._changed)
+        await menu.choose(self.terminal, "Yes", changed=self._changed)
         self._wake.set()
 
     async def end(self, grace_s: float) -> None:

@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import pytest
 
-from tests.support.recorded_screens import VERSIONS, Screen, load
+from tests.support.recorded_screens import Screen, load
+from tests.support.scripted_terminal import IDLE, TRUST, ScriptedTerminal, box
 from wxcode_jupyter.claude.delivery import (
     BUILT_IN,
     ENTER,
     TEXT_LIMIT_BYTES,
     NotFree,
     check_text,
-    choose,
     put,
 )
 from wxcode_jupyter.errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
 
-RULE = "─" * 40
-DOWN, UP = b"\x1b[B", b"\x1b[A"
-SETTLE_S = 0.05
-
-
-def box(text: str = "", *, above: str = "") -> Screen:
-    rows = text.split("\n")
-    return Screen((above, RULE, f"❯ {rows[0]}", *rows[1:], RULE), (1 + len(rows), len(rows[-1]) + 2))
-
-
-IDLE, TRUST = box(), load("2.1.330", "trust-80x24")
-
-
-class ScriptedTerminal:
-    """A terminal that shows what the test says: the screens of a step, one after another, the last one for ever.
-
-    ``on_write`` gives the screens that follow a write.
-    """
-
-    def __init__(self, *screens: Screen, on_write: Callable[[bytes], Sequence[Screen]] | None = None) -> None:
-        self.written: list[bytes] = []
-        self._screens = list(screens)
-        self._on_write = on_write or (lambda data: ())
-
-    async def write(self, data: bytes) -> None:
-        self.written.append(data)
-        self._screens = list(self._on_write(data)) or self._screens[:1]
-
-    async def screen(self) -> Screen:
-        return self._screens.pop(0) if len(self._screens) > 1 else self._screens[0]
-
-    async def changed(self) -> None:
-        """Let the time pass that a settling needs to end."""
-
 
 def paste(text: str) -> bytes:
     return b"\x1b[200~" + text.encode() + b"\x1b[201~"
+
+
+SETTLE_S = 0.05
 
 
 async def deliver(terminal: ScriptedTerminal, text: str) -> None:
@@ -134,94 +101,6 @@ class TestPut:
             await deliver(terminal, "hello")
         assert terminal.written == [paste("hello")]
         assert caught.value.screen == "\n".join(menu.lines)
-
-
-def menu_of(labels: Sequence[str], marked: int) -> Screen:
-    rows = [f" {'❯' if number == marked else ' '} {number + 1}. {label}" for number, label in enumerate(labels)]
-    return Screen(("Which?", "", *rows, "", "Enter to confirm · Esc to cancel"), (0, 0))
-
-
-class Menu(ScriptedTerminal):
-    """A menu that follows the arrow keys; ``deaf`` keys are swallowed first."""
-
-    def __init__(self, labels: Sequence[str], marked: int, *, deaf: int = 0) -> None:
-        super().__init__(menu_of(labels, marked), on_write=self._press)
-        self.labels, self.marked, self.deaf = labels, marked, deaf
-
-    def _press(self, key: bytes) -> Sequence[Screen]:
-        before = menu_of(self.labels, self.marked)
-        if self.deaf:
-            self.deaf -= 1
-            return [before]
-        if key == ENTER:
-            return [before, IDLE]
-        self.marked += {DOWN: 1, UP: -1}[key]
-        return [before, menu_of(self.labels, self.marked)]  # drawn a moment later
-
-
-async def pick(terminal: ScriptedTerminal, label: str, settle_s: float = 5.0) -> None:
-    await choose(terminal, label, changed=terminal.changed, settle_s=settle_s)
-
-
-class TestChoose:
-    @pytest.mark.parametrize(
-        ("labels", "marked", "keys"),
-        [
-            (["Yes, I trust this folder", "No, exit"], 0, []),
-            (["No, exit", "Yes, I trust this folder"], 0, [DOWN]),
-            (["Yes, I trust this folder", "No, exit"], 1, [UP]),
-            (["No", "Maybe", "Later", "Yes, always"], 0, [DOWN] * 3),
-            (["Yes", "Yes, always"], 1, [UP]),  # the first that begins so
-        ],
-    )
-    async def test_the_mark_is_moved_there_and_then_enter_pressed(
-        self, labels: list[str], marked: int, keys: list[bytes]
-    ) -> None:
-        menu = Menu(labels, marked)
-        await pick(menu, "Yes")
-        assert menu.written == [*keys, ENTER]
-
-    async def test_a_key_that_was_swallowed_is_pressed_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wxcode_jupyter.claude.delivery._KEY_S", 0.02)
-        menu = Menu(["No, exit", "Yes"], 0, deaf=1)
-        await pick(menu, "Yes")
-        assert menu.written == [DOWN, DOWN, ENTER]
-
-    async def test_an_enter_that_was_swallowed_is_pressed_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wxcode_jupyter.claude.delivery._KEY_S", 0.02)
-        menu = Menu(["Yes", "No, exit"], 0, deaf=1)
-        await pick(menu, "Yes")
-        assert menu.written == [ENTER, ENTER]
-
-    @pytest.mark.parametrize("version", VERSIONS)
-    async def test_a_recorded_trust_screen_with_yes_marked(self, version: str) -> None:
-        screen = load(version, "trust-80x24" if version == "2.1.197" else "trust-after-down-80x24")
-        bypass = load(version, "bypass-warning-80x24")  # what may come next: its default is "No, exit"
-        terminal = ScriptedTerminal(screen, on_write=lambda key: [screen, bypass])
-        await pick(terminal, "Yes, I trust")
-        assert terminal.written == [ENTER]
-
-    @pytest.mark.parametrize(
-        "screen", [menu_of(["No", "Maybe"], 0), menu_of(["Yes", "No"], 7), IDLE, Screen((), (0, 0))]
-    )
-    async def test_where_there_is_no_such_line_nothing_is_pressed(self, screen: Screen) -> None:
-        terminal = ScriptedTerminal(screen)
-        with pytest.raises(AttentionNeeded) as caught:
-            await pick(terminal, "Yes")
-        assert terminal.written == []
-        assert caught.value.screen == "\n".join(screen.lines)
-
-    async def test_a_mark_that_does_not_move_is_not_confirmed(self) -> None:
-        terminal = ScriptedTerminal(menu_of(["No", "Yes"], 0))
-        with pytest.raises(AttentionNeeded):
-            await pick(terminal, "Yes", settle_s=SETTLE_S)
-        assert ENTER not in terminal.written
-
-    async def test_a_menu_that_goes_away_is_not_confirmed(self) -> None:
-        terminal = ScriptedTerminal(menu_of(["No", "Yes"], 0), on_write=lambda key: [IDLE])
-        with pytest.raises(AttentionNeeded):
-            await pick(terminal, "Yes")
-        assert terminal.written == [DOWN]
 
 
 @pytest.mark.parametrize(
