@@ -12,7 +12,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,12 +23,16 @@ _INTERRUPTED = re.compile(r"\[Request interrupted by user[^\]\n]*\]")
 #: slash command begins with `<command-message>`.
 _LOCAL = ("<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>")
 _READ_BYTES = 1 << 20
+#: A `stop_reason` after which the turn goes on; None stands at a block that is not an answer's last, or was broken off.
+_GOES_ON = (None, "tool_use", "pause_turn")
+_NO_MODEL = "<synthetic>"
 
 
 Kind = Literal[
     "prompt",
     "interrupt",
     "assistant",
+    "failed",
     "unknown_command",
     "blocked",
     "stopped",
@@ -60,18 +65,24 @@ class Entry:
 
     Attributes:
         kind: ``prompt`` (the CLI took a user's prompt), ``interrupt`` (Esc after the first token), ``assistant`` (a
-            text of Claude's), ``unknown_command``, ``blocked`` (a hook of the user's refused the prompt, which is not
-            in the conversation) or ``stopped`` (a hook ended the turn, whose prompt is). Of the queue that the CLI has
-            itself for what is typed while a turn runs: ``queued``, ``unqueued``, ``emptied`` (taken back into the box),
-            and ``joined`` for a prompt that went from there into the running turn.
+            text of Claude's), ``failed`` (the error of the API that ended the turn), ``unknown_command``, ``blocked``
+            (a hook of the user's refused the prompt, which is not in the conversation) or ``stopped`` (a hook ended the
+            turn, whose prompt is). Of the queue that the CLI has itself for what is typed while a turn runs:
+            ``queued``, ``unqueued``, ``emptied`` (taken back into the box), and ``joined`` for a prompt that went from
+            there into the running turn.
         text: The text as the transcript has it, a slash command as it was typed; a pasted prompt may be wrapped by the
             CLI, so compare ids where there are any, not texts.
         prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
+        final: Whether the model ended its answer with this text of an ``assistant``, rather than with a tool's use. Not
+            every turn has such a text.
+        at: When the CLI wrote the entry (UTC); None where it does not say.
     """
 
     kind: Kind
     text: str
     prompt_id: str | None
+    final: bool = False
+    at: datetime | None = None
 
 
 def transcript_path(environment: Mapping[str, str], cwd: str, claude_session_id: str) -> str:
@@ -114,21 +125,24 @@ def keep(path: str, folder: str) -> bool:
 class Transcript:
     """Follows one transcript file.
 
-    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one. ``prompt_ids``
-    are the ids of all prompts read so far.
+    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.prompt_ids: set[str] = set()
         self._offset = 0
         self._rest = b""
 
     def load(self) -> list[Entry]:
         """Return the new entries, in order."""
-        entries = list(self._entries())
-        self.prompt_ids.update(entry.prompt_id for entry in entries if entry.kind == "prompt" and entry.prompt_id)
-        return entries
+        return list(self._entries())
+
+    def skip(self) -> None:
+        """Pass over what is complete in the file now, at a cost that does not depend on its length.
+
+        A line that is still being written comes with the next ``load``.
+        """
+        self._offset, self._rest = _end_of_lines(self.path), b""
 
     def _entries(self) -> Iterator[Entry]:
         try:
@@ -159,12 +173,16 @@ def parse(line: bytes) -> Entry | None:
         return None
     if not isinstance(data, dict) or data.get("isSidechain") or data.get("isMeta") or data.get("isCompactSummary"):
         return None
+    entry = _entry(data)
+    return replace(entry, at=_at(data)) if entry else None
+
+
+def _entry(data: Mapping[str, Any]) -> Entry | None:
     match data.get("type"):
         case "user":
             return _user(data)
         case "assistant":
-            text = _text(data)
-            return Entry("assistant", text, None) if text else None
+            return _assistant(data)
         case "queue-operation" if (kind := _QUEUE.get(str(data.get("operation")))) is not None:
             return Entry(kind, str(data.get("content") or ""), None)
         case "attachment":
@@ -173,6 +191,24 @@ def parse(line: bytes) -> Entry | None:
             note = str(data.get("content", ""))
             return next((Entry(said, note, None) for begin, said in _NOTES if note.startswith(begin)), None)
     return None
+
+
+def _end_of_lines(path: str) -> int:
+    """Return the offset after the last newline, 0 where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        end = os.fstat(fd).st_size
+        while end:
+            start = max(0, end - _READ_BYTES)
+            if (newline := os.pread(fd, end - start, start).rfind(b"\n")) >= 0:
+                return start + newline + 1
+            end = start
+        return 0
+    finally:
+        os.close(fd)
 
 
 def _attachment(data: Any) -> Entry | None:
@@ -192,6 +228,28 @@ def _user(data: Mapping[str, Any]) -> Entry | None:
     if slash := _SLASH.fullmatch(text):
         text = " ".join(part for part in slash.groups() if part)
     return Entry("prompt", text, prompt_id)
+
+
+def _assistant(data: Mapping[str, Any]) -> Entry | None:
+    text = _text(data)
+    if not text:
+        return None
+    if data.get("isApiErrorMessage"):
+        return Entry("failed", text, None)
+    return Entry("assistant", text, None, final=_ends_answer(data["message"]))
+
+
+def _at(data: Mapping[str, Any]) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(data["timestamp"])
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _ends_answer(message: Mapping[str, Any]) -> bool:
+    # What 2.1.197 writes in the model's place, such as the begun text of an interrupted answer, says "stop_sequence".
+    return message.get("stop_reason") not in _GOES_ON and message.get("model") != _NO_MODEL
 
 
 def _text(data: Mapping[str, Any]) -> str:

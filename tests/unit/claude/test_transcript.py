@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ EXPECTED = {
         ("prompt", "ask two"),
         ("interrupt", FOR_TOOL_USE),
     ],
+}
+
+#: The same -> what was answered, and whether that was the end of the answer.
+ANSWERS = {
+    "interrupts": [("one two three\n\n", False), ("ok: and now", True)],
+    "tools": [("made", True), ("thanks", True)],
 }
 
 
@@ -114,6 +121,10 @@ def queue(kind: Kind, text: str) -> Entry:
         (json.dumps({"type": "attachment", "attachment": {"type": "date"}}).encode(), None),
         (line("hello", type="assistant", promptId=None), Entry("assistant", "hello", None)),
         (line([{"type": "tool_use", "name": "Bash"}], type="assistant"), None),
+        (
+            line("API Error: 400 no", type="assistant", isApiErrorMessage=True),
+            Entry("failed", "API Error: 400 no", None),
+        ),
         (line([{"type": "tool_result", "content": "done"}]), None),
         (line("hello", promptId=None), None),
         (line("hello", promptId=7), None),
@@ -168,8 +179,107 @@ def test_each_entry_comes_once_however_the_file_grows(cuts: list[int]) -> None:
                 file.write(WHOLE[start:end])
             entries += transcript.load()
         assert [entry.prompt_id for entry in entries] == [f"p{n}" for n in range(20)]
-        assert transcript.prompt_ids == {f"p{n}" for n in range(20)}
         assert transcript.load() == []
+
+
+@given(st.integers(0, len(WHOLE)), st.integers(0, len(WHOLE)))
+@settings(deadline=None)
+def test_what_was_there_at_a_skip_is_no_news(at: int, loaded: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.jsonl")
+        path.write_bytes(WHOLE[: min(loaded, at)])
+        transcript = Transcript(str(path))
+        transcript.load()
+        path.write_bytes(WHOLE[:at])
+        transcript.skip()
+        path.write_bytes(WHOLE)
+        assert [entry.prompt_id for entry in transcript.load()] == [f"p{n}" for n in range(WHOLE[:at].count(b"\n"), 20)]
+
+
+def test_a_file_that_is_not_there_yet_is_skipped_to_its_beginning(tmp_path: Path) -> None:
+    transcript = Transcript(str(tmp_path / "t.jsonl"))
+    transcript.skip()
+    (tmp_path / "t.jsonl").write_bytes(line("hello") + b"\n")
+    assert [entry.text for entry in transcript.load()] == ["hello"]
+
+
+def test_a_skip_finds_the_last_line_behind_a_long_one_that_is_being_written(tmp_path: Path) -> None:
+    path, torn = tmp_path / "t.jsonl", line("x" * 3_000_000)
+    path.write_bytes(line("before") + b"\n" + torn[:-9])
+    transcript = Transcript(str(path))
+    transcript.skip()
+    with path.open("ab") as file:
+        file.write(torn[-9:] + b"\n")
+    assert [len(entry.text) for entry in transcript.load()] == [3_000_000]
+
+
+def test_a_skip_does_not_read_what_it_passes_over(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    with path.open("wb") as file:
+        file.truncate(1 << 36)  # 64 GiB that take no room
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + line("torn")[:-9])
+    transcript = Transcript(str(path))
+    transcript.skip()
+    with path.open("ab") as file:
+        file.write(line("torn")[-9:] + b"\n")
+    assert [entry.text for entry in transcript.load()] == ["torn"]
+
+
+def answer(**message: Any) -> bytes:
+    said = {"role": "assistant", "content": [{"type": "text", "text": "so"}]}
+    return json.dumps({"type": "assistant", "message": said | message}).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "final"),
+    [
+        ({"stop_reason": "end_turn"}, True),
+        ({"stop_reason": "stop_sequence"}, True),
+        ({"stop_reason": "max_tokens"}, True),
+        ({"stop_reason": "refusal"}, True),
+        ({"stop_reason": "tool_use"}, False),
+        ({"stop_reason": "pause_turn"}, False),
+        ({"stop_reason": None}, False),
+        ({}, False),
+        ({"stop_reason": "stop_sequence", "model": "<synthetic>"}, False),
+    ],
+)
+def test_where_an_answer_ends(message: dict[str, Any], final: bool) -> None:
+    entry = parse(answer(**message))
+    assert entry is not None
+    assert entry.final is final
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_recorded_answers_end_with_their_last_text(version: str, name: str) -> None:
+    entries = load_all(str(RECORDED / version / f"{name}.jsonl"))
+    assert [(entry.text, entry.final) for entry in entries if entry.kind == "assistant"] == ANSWERS[name]
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        ("2026-11-22T15:05:07.827Z", datetime(2026, 11, 22, 15, 5, 7, 827_000, UTC)),
+        ("2026-11-22T15:05:07+02:00", datetime(2026, 11, 22, 13, 5, 7, tzinfo=UTC)),
+        ("2026-11-22T15:05:07", None),  # nobody says whose time that is
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        (1_700_000_000, None),
+        (None, None),
+    ],
+)
+def test_when_an_entry_was_written(timestamp: object, expected: datetime | None) -> None:
+    entry = parse(line("hello", timestamp=timestamp))
+    assert entry == Entry("prompt", "hello", "p", at=expected)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_recorded_entry_says_when_it_was_written(version: str, name: str) -> None:
+    entries = load_all(str(RECORDED / version / f"{name}.jsonl"))
+    assert all(entry.at and entry.at.utcoffset() == UTC.utcoffset(None) for entry in entries)
 
 
 def test_a_line_counts_when_it_is_complete(tmp_path: Path) -> None:
