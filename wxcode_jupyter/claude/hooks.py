@@ -12,7 +12,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,13 +98,14 @@ class HookSpool:
         with open(self.settings_path, "w", encoding="utf-8", opener=_private) as file:
             json.dump({"hooks": hooks, "tui": tui}, file)
 
-    def load(self) -> list[HookEvent]:
+    def load(self, seen: Collection[str] = ()) -> list[HookEvent]:
         """Return the events that are waiting, in the order in which they arrived.
 
+        Those whose keys are ``seen`` are left out, and not read again: while the store is away they may be thousands.
         A file that holds no event is reported in the log and put aside (`*.bad`), once.
         """
         events = []
-        for name in sorted(entry for entry in _names(self._spool) if entry.endswith(".json")):
+        for name in sorted(entry for entry in _names(self._spool) if entry.endswith(".json") and entry not in seen):
             path = self._spool / name
             try:
                 data = _clean(json.loads(path.read_bytes()))

@@ -44,6 +44,14 @@ def test_an_event_stays_until_it_is_removed(tmp_path: Path) -> None:
     assert HookSpool(str(tmp_path)).load() == [second]
 
 
+def test_an_event_that_was_seen_is_not_read_again(tmp_path: Path) -> None:
+    spool = installed(tmp_path, event(0), event(1), event(2))
+    first, second, third = spool.load()
+    (tmp_path / "spool" / second.key).write_bytes(b"whoever reads this puts it aside")
+    assert spool.load({first.key, second.key}) == [third]
+    assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == [first.key, second.key, third.key]
+
+
 @pytest.mark.parametrize(
     "broken",
     [
