@@ -14,6 +14,7 @@ from wxcode_jupyter.errors import (
     InvalidId,
     InvalidRequest,
     NotFound,
+    StoreUnavailable,
     UnsupportedCommand,
     WxcodeError,
 )
@@ -43,6 +44,28 @@ async def test_a_text_is_queued_and_the_session_told(
     (event,) = await store.load_events(project.id)
     data = {"command_id": command.id, "text": "hello\nthere", "milestone_id": None}
     assert (event.type, dict(event.data)) == ("command_queued", data)
+
+
+async def test_the_session_is_told_even_where_the_news_cannot_be_written(
+    store: Store,
+    project: OutputProject,
+    events: EventLog,
+    sessions: StubSessions,
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def store_now(*_arguments: object, **_options: object) -> None:
+        raise StoreUnavailable("the store went away", url=store.url)
+
+    identifier = store.new_id()
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+        patch.setattr(events, "store_now", store_now)
+        await commands.enqueue(project.id, "hello", command_id=identifier)
+    assert (await queued(store, project), sessions.told) == (["hello"], [project.id])
+
+    await commands.enqueue(project.id, "hello", command_id=identifier)
+    assert await queued(store, project) == ["hello"]
+    assert [event.type for event in await store.load_events(project.id)] == ["command_queued"]
 
 
 async def test_texts_keep_their_order(store: Store, project: OutputProject, commands: Commands) -> None:

@@ -1,0 +1,242 @@
+"""Starting, stopping and deleting at the same time, and when things fail: with a real store, keeper and processes.
+
+A small program stands in claude's place, with an input box, hooks and a transcript (`tests/support/stand_in_box.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import stand_in_box
+from tests.support.processes import processes_of
+from tests.support.terminal import until
+from wxcode_jupyter.claude.hooks import HookEvent, HookSpool
+from wxcode_jupyter.errors import HeldElsewhere, NotFound, SessionAlive, SessionNotRunning, StoreUnavailable
+from wxcode_jupyter.models import CommandStatus, OutputProject, SessionState
+from wxcode_jupyter.service import sessions as subject
+from wxcode_jupyter.service.app import Service
+from wxcode_jupyter.service.config import Config
+from wxcode_jupyter.service.turns import CUT
+from wxcode_jupyter.store.base import Store
+from wxcode_jupyter.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def config(config: Config) -> Config:
+    return replace(config, claude_command=(sys.executable, "-S", stand_in_box.__file__))
+
+
+@pytest.fixture
+async def service(config: Config, store: Store) -> AsyncIterator[Service]:
+    async with serving(config, store) as service:
+        yield service
+
+
+@pytest.fixture
+async def other_service(config: Config, tmp_path: Path) -> AsyncIterator[Service]:
+    """Another server with the same folders and the same store."""
+    async with serving(config, SqliteStore(tmp_path / "store" / "wxcode.sqlite3"), "http://other/") as service:
+        yield service
+
+
+@asynccontextmanager
+async def serving(config: Config, store: Store, url: str = "http://one/") -> AsyncIterator[Service]:
+    service = Service(config, lambda: {"url": url, "pid": os.getpid(), "host": "here"}, store=store)
+    await service.open()
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+class Hold:
+    """Keeps the callers of a store's method until ``go`` is set; ``reached`` tells that there is one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, store: Store, method: str) -> None:
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+        self._method = getattr(store, method)
+        monkeypatch.setattr(store, method, self._call)
+
+    async def _call(self, *arguments: Any) -> Any:
+        self.reached.set()
+        await self.go.wait()
+        return await self._method(*arguments)
+
+
+class TestAtTheSameTime:
+    async def test_a_stop_during_a_start_ends_what_was_started(
+        self, service: Service, project: OutputProject, config: Config, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold = Hold(monkeypatch, service.store, "load_lineage")
+        starting = asyncio.create_task(service.sessions.start(project.id))
+        await hold.reached.wait()
+        stopping = asyncio.create_task(service.sessions.stop(project.id))
+        hold.go.set()
+
+        assert (await starting).pid
+        assert (await stopping).state is SessionState.EXITED
+        assert processes(config) == []
+
+    async def test_a_start_during_a_stop_gives_a_new_process(
+        self, service: Service, project: OutputProject, config: Config
+    ) -> None:
+        first = await service.sessions.start(project.id)
+        stopping = asyncio.create_task(service.sessions.stop(project.id))
+        starting = asyncio.create_task(service.sessions.start(project.id))
+
+        assert (await stopping).state is SessionState.EXITED
+        second = await starting
+        assert second.state.live
+        assert second.pid != first.pid
+        assert processes(config) == [second.pid]
+
+    async def test_a_delete_during_a_start_finds_the_session(
+        self, service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold = Hold(monkeypatch, service.store, "load_lineage")
+        starting = asyncio.create_task(service.sessions.start(project.id))
+        await hold.reached.wait()
+        deleting = asyncio.create_task(service.projects.delete(project.id))
+        hold.go.set()
+
+        with pytest.raises(SessionAlive):
+            await deleting
+        assert (await starting).pid
+        assert await service.store.get_project(project.id) == project
+
+    async def test_a_start_during_a_delete_starts_nothing(
+        self, service: Service, project: OutputProject, config: Config, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold = Hold(monkeypatch, service.store, "delete_project")
+        deleting = asyncio.create_task(service.projects.delete(project.id))
+        await hold.reached.wait()
+        starting = asyncio.create_task(service.sessions.start(project.id))
+        hold.go.set()
+
+        await deleting
+        with pytest.raises(NotFound):
+            await starting
+        assert processes(config) == []
+
+    async def test_a_project_whose_session_another_server_has_is_not_deleted(
+        self, service: Service, other_service: Service, project: OutputProject
+    ) -> None:
+        await service.sessions.start(project.id)
+
+        with pytest.raises(HeldElsewhere) as refused:
+            await other_service.projects.delete(project.id)
+        assert refused.value.holder["url"] == "http://one/"
+        assert (await service.store.get_project(project.id)).id == project.id
+
+        await service.sessions.stop(project.id)
+        await other_service.projects.delete(project.id)
+        with pytest.raises(NotFound):
+            await service.store.get_project(project.id)
+
+    async def test_no_other_server_starts_while_a_project_is_deleted(
+        self, service: Service, other_service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold = Hold(monkeypatch, service.store, "delete_project")
+        deleting = asyncio.create_task(service.projects.delete(project.id))
+        await hold.reached.wait()
+
+        with pytest.raises(HeldElsewhere):
+            await other_service.sessions.start(project.id)
+        hold.go.set()
+        await deleting
+
+
+class TestClosing:
+    async def test_afterwards_nothing_can_be_started(
+        self, service: Service, project: OutputProject, config: Config
+    ) -> None:
+        await service.sessions.start(project.id)
+        await service.sessions.close()
+
+        with pytest.raises(SessionNotRunning, match="shutting down"):
+            await service.sessions.start(project.id)
+        assert processes(config) == []
+
+    async def test_a_start_that_was_begun_is_ended_with_the_rest(
+        self, service: Service, project: OutputProject, config: Config, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold = Hold(monkeypatch, service.store, "load_lineage")
+        starting = asyncio.create_task(service.sessions.start(project.id))
+        await hold.reached.wait()
+        closing_all = asyncio.create_task(service.sessions.close())
+        hold.go.set()
+
+        assert (await starting).pid
+        await closing_all
+        assert processes(config) == []
+
+
+class TestFailures:
+    async def test_a_start_is_given_up_while_what_the_session_before_left_cannot_be_written(
+        self, config: Config, store: Store, project: OutputProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "store" / "wxcode.sqlite3"
+        async with serving(config, SqliteStore(file, busy_timeout_s=0.02)) as service:
+            await service.sessions.start(project.id)
+            with closing(sqlite3.connect(file, isolation_level=None)) as another:
+                another.execute("BEGIN IMMEDIATE")  # whoever reads goes on, whoever writes waits
+                await service.sessions.stop(project.id)
+                with monkeypatch.context() as patch, pytest.raises(StoreUnavailable, match="start again"):
+                    patch.setattr(subject, "_FLUSH_S", 0.2)
+                    await service.sessions.start(project.id)
+                assert processes(config) == []
+                assert (await service.sessions.info(project.id)).state is SessionState.EXITED
+            assert (await service.sessions.start(project.id)).state.live
+
+    async def test_what_a_session_left_that_could_not_be_followed_is_read_at_the_next_start(
+        self, config: Config, service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await service.sessions.start(project.id)
+        folders = Path(config.data_dir, "sessions", project.id)
+        [folder] = folders.iterdir()
+        with monkeypatch.context() as patch:
+            load = HookSpool.load
+
+            def fail_at_the_prompt(spool: HookSpool) -> list[HookEvent]:
+                events = load(spool)
+                if any(event.name == "UserPromptSubmit" for event in events):
+                    raise RuntimeError("a bug of ours")
+                return list(events)
+
+            patch.setattr(HookSpool, "load", fail_at_the_prompt)
+            command = await service.commands.enqueue(project.id, "wait for it")
+            session = service.sessions.live(project.id)
+            await session.closed.wait()
+            await until(lambda: session.state is SessionState.EXITED)
+        assert "lost track" in (await service.sessions.info(project.id)).message
+        assert processes(config) == []
+        assert [event.name for event in HookSpool(str(folder)).load()][-1] == "UserPromptSubmit"
+
+        await service.sessions.start(project.id)
+        ended = await service.store.get_command(command.id)
+        assert (ended.status, ended.error) == (CommandStatus.INTERRUPTED, CUT)
+        assert not folder.exists()
+        assert prompts(project) == ["wait for it"]
+
+
+def processes(config: Config) -> list[int]:
+    """Return the programs that run in claude's place."""
+    found = processes_of(Path(config.environment["HOME"]))
+    return [pid for pid, line in found.items() if stand_in_box.__file__ in line]
+
+
+def prompts(project: OutputProject) -> list[str]:
+    """Return what was asked in all conversations of the project."""
+    lines = [line for path in Path(project.workspace_path).glob("*.jsonl") for line in path.read_text().splitlines()]
+    return [entry["message"]["content"] for entry in map(json.loads, lines) if entry["type"] == "user"]
