@@ -23,8 +23,9 @@ _INTERRUPTED = re.compile(r"\[Request interrupted by user[^\]\n]*\]")
 #: slash command begins with `<command-message>`.
 _LOCAL = ("<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>")
 _READ_BYTES = 1 << 20
-#: A `stop_reason` after which the turn goes on; None stands at a block that is not an answer's last, or was broken off.
-_GOES_ON = (None, "tool_use", "pause_turn")
+#: After `max_tokens`, `model_context_window_exceeded` and, in 2.1.330, `refusal` the CLI makes the model go on.
+_ENDS_ANSWER = ("end_turn", "stop_sequence")
+#: In 2.1.197 the begun text of an interrupted answer has this for a model, and "stop_sequence".
 _NO_MODEL = "<synthetic>"
 
 
@@ -33,6 +34,7 @@ Kind = Literal[
     "interrupt",
     "assistant",
     "failed",
+    "ended",
     "unknown_command",
     "blocked",
     "stopped",
@@ -65,16 +67,17 @@ class Entry:
 
     Attributes:
         kind: ``prompt`` (the CLI took a user's prompt), ``interrupt`` (Esc after the first token), ``assistant`` (a
-            text of Claude's), ``failed`` (the error of the API that ended the turn), ``unknown_command``, ``blocked``
-            (a hook of the user's refused the prompt, which is not in the conversation) or ``stopped`` (a hook ended the
-            turn, whose prompt is). Of the queue that the CLI has itself for what is typed while a turn runs:
-            ``queued``, ``unqueued``, ``emptied`` (taken back into the box), and ``joined`` for a prompt that went from
-            there into the running turn.
+            text of Claude's), ``failed`` (the error of the API that ended the turn), ``ended`` (the turn is over and
+            its Stop hooks have run; comes neither after an interrupt nor, in 2.1.330, after ``failed``),
+            ``unknown_command``, ``blocked`` (a hook of the user's refused the prompt, which is not in the conversation)
+            or ``stopped`` (a hook ended the turn, whose prompt is). Of the queue that the CLI has itself for what is
+            typed while a turn runs: ``queued``, ``unqueued``, ``emptied`` (taken back into the box), and ``joined`` for
+            a prompt that went from there into the running turn.
         text: The text as the transcript has it, a slash command as it was typed; a pasted prompt may be wrapped by the
             CLI, so compare ids where there are any, not texts.
         prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
-        final: Whether the model ended its answer with this text of an ``assistant``, rather than with a tool's use. Not
-            every turn has such a text.
+        final: Whether this text of an ``assistant`` is of an answer with which the model was done, rather than of one
+            that uses a tool. A Stop hook of the user's may send it on: only ``ended`` says that the turn is over.
         at: When the CLI wrote the entry (UTC); None where it does not say.
     """
 
@@ -125,12 +128,13 @@ def keep(path: str, folder: str) -> bool:
 class Transcript:
     """Follows one transcript file.
 
-    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one.
+    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one. ``offset`` is
+    how many of its bytes have been read.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._offset = 0
+        self.offset = 0
         self._rest = b""
 
     def load(self) -> list[Entry]:
@@ -142,7 +146,7 @@ class Transcript:
 
         A line that is still being written comes with the next ``load``.
         """
-        self._offset, self._rest = _end_of_lines(self.path), b""
+        self.offset, self._rest = _end_of_lines(self.path), b""
 
     def _entries(self) -> Iterator[Entry]:
         try:
@@ -150,8 +154,8 @@ class Transcript:
         except FileNotFoundError:
             return
         try:
-            while chunk := os.pread(fd, _READ_BYTES, self._offset):
-                self._offset += len(chunk)
+            while chunk := os.pread(fd, _READ_BYTES, self.offset):
+                self.offset += len(chunk)
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
                 for line in lines:
                     if (entry := parse(line)) is not None:
@@ -187,6 +191,8 @@ def _entry(data: Mapping[str, Any]) -> Entry | None:
             return Entry(kind, str(data.get("content") or ""), None)
         case "attachment":
             return _attachment(data.get("attachment"))
+        case "system" if data.get("subtype") == "turn_duration":
+            return Entry("ended", "", None)
         case "system":
             note = str(data.get("content", ""))
             return next((Entry(said, note, None) for begin, said in _NOTES if note.startswith(begin)), None)
@@ -248,8 +254,7 @@ def _at(data: Mapping[str, Any]) -> datetime | None:
 
 
 def _ends_answer(message: Mapping[str, Any]) -> bool:
-    # What 2.1.197 writes in the model's place, such as the begun text of an interrupted answer, says "stop_sequence".
-    return message.get("stop_reason") not in _GOES_ON and message.get("model") != _NO_MODEL
+    return message.get("stop_reason") in _ENDS_ANSWER and message.get("model") != _NO_MODEL
 
 
 def _text(data: Mapping[str, Any]) -> str:

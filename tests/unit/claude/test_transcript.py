@@ -152,6 +152,11 @@ def queue(kind: Kind, text: str) -> Entry:
             json.dumps({"type": "system", "content": "Operation stopped by hook: no"}).encode(),
             Entry("stopped", "Operation stopped by hook: no", None),
         ),
+        (
+            json.dumps({"type": "system", "subtype": "turn_duration", "durationMs": 51, "isMeta": False}).encode(),
+            Entry("ended", "", None),
+        ),
+        (json.dumps({"type": "system", "subtype": "stop_hook_summary"}).encode(), None),
         (json.dumps({"type": "system", "content": None}).encode(), None),
         (b"", None),
         (b"[]", None),
@@ -236,8 +241,9 @@ def answer(**message: Any) -> bytes:
     [
         ({"stop_reason": "end_turn"}, True),
         ({"stop_reason": "stop_sequence"}, True),
-        ({"stop_reason": "max_tokens"}, True),
-        ({"stop_reason": "refusal"}, True),
+        ({"stop_reason": "max_tokens"}, False),
+        ({"stop_reason": "model_context_window_exceeded"}, False),
+        ({"stop_reason": "refusal"}, False),
         ({"stop_reason": "tool_use"}, False),
         ({"stop_reason": "pause_turn"}, False),
         ({"stop_reason": None}, False),
