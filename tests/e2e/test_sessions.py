@@ -241,6 +241,28 @@ def test_a_transcript_outlives_the_clis_own_cleaning(tmp_path: Path, cli_version
         assert "this too" in link.read_text()
 
 
+@each_cli
+def test_a_conversation_in_a_folder_whose_name_the_cli_shortens_is_resumed(tmp_path: Path, cli_version: str) -> None:
+    with Job(tmp_path, cli_version) as job:
+        folder = tmp_path.joinpath(*["a-part-of-a-long-path"] * 10)
+        folder.mkdir(parents=True)
+        project = job.client.create_project("deep", workspace_path=str(folder), trust=True)
+        conversation = job.ask(project, "said in the depths").claude_session_id
+        [original] = job.home.transcripts(folder)
+        assert (original.stem, len(original.parent.name) < len(str(folder))) == (conversation, True)
+
+        job.client.stop(project)
+        after = job.client.start_session(project)
+        assert after.claude_session_id == conversation
+        line = command_line_of(after.pid)
+        assert line[line.index("--resume") + 1] == conversation
+        assert job.ask(project, "said again").claude_session_id == conversation
+        assert job.model.user_texts(job.model.turn_requests[-1]) == ["said in the depths", "said again"]
+        assert job.home.transcripts(folder) == [original]
+        link = tmp_path / "jupyter/data/wxcode/transcripts" / project.id / original.name
+        assert link.samefile(original)
+
+
 def session_url(server: WxServer, project: Project) -> str:
     return f"{server.url}wxcode/api/v1/output-projects/{project.id}/session"
 

@@ -13,6 +13,7 @@ API_KEY = "sk-ant-scripted-model-no-real-key"
 """A key in the form that the CLI expects; the scripted model takes any."""
 
 _KEY_TAIL = 20  # the CLI remembers an approved key by its last characters
+_FOLDER_NAME = 200
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -88,8 +89,11 @@ class ClaudeHome:
 
     def transcripts(self, workspace: Path) -> list[Path]:
         """Return the transcripts of a workspace's conversations, the oldest first; their stems are the session ids."""
-        folder = self.path / ".claude" / "projects" / re.sub(r"[^A-Za-z0-9]", "-", _real(workspace))
-        return sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        name = re.sub(r"[^A-Za-z0-9]", "-", _real(workspace))
+        if len(name) > _FOLDER_NAME:  # the CLI cuts it there and adds a dash and a hash (2.1.197, 2.1.330)
+            name = f"{name[:_FOLDER_NAME]}-*"
+        found = self.path.glob(f".claude/projects/{name}/*.jsonl")
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
     @staticmethod
     def read_transcript(path: Path) -> list[dict[str, Any]]:

@@ -49,3 +49,14 @@ def test_transcripts_are_found_by_the_workspace(tmp_path: Path) -> None:
     transcript.write_text('{"type": "user"}\n{"type": "assis')
     assert home.transcripts(workspace) == [transcript]
     assert home.read_transcript(transcript) == [{"type": "user"}]
+
+
+def test_transcripts_are_found_where_the_cli_has_shortened_the_folders_name(tmp_path: Path) -> None:
+    home = ClaudeHome(tmp_path / "home", "http://x")
+    workspace = Path("/", *["long"] * 80)
+    assert home.transcripts(workspace) == []
+    folder = home.path / ".claude" / "projects" / f"{('-long' * 80)[:200]}-lf0eou"
+    folder.mkdir(parents=True)
+    transcript = folder / "id.jsonl"
+    transcript.touch()
+    assert home.transcripts(workspace) == [transcript]
