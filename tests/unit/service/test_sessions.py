@@ -208,8 +208,8 @@ class TestFailures:
         with monkeypatch.context() as patch:
             load = HookSpool.load
 
-            def fail_at_the_prompt(spool: HookSpool) -> list[HookEvent]:
-                events = load(spool)
+            def fail_at_the_prompt(spool: HookSpool, *arguments: Any) -> list[HookEvent]:
+                events = load(spool, *arguments)
                 if any(event.name == "UserPromptSubmit" for event in events):
                     raise RuntimeError("a bug of ours")
                 return list(events)
