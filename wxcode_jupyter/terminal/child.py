@@ -62,15 +62,15 @@ class Child:
         self._on_exit = on_exit
         self._on_gone = on_gone
         self._escalation: Timer | None = None
+        self.mark = new_mark()
         self.journal = JournalWriter(request["journal_dir"], request["limit_bytes"])
         try:
             SizeRecord(request["journal_dir"]).append(SizeChange(0, request["rows"], request["cols"]))
-            mark = new_mark()
-            self.pid, self.master = _spawn(request, lock.fd, mark, files_limit)
+            self.pid, self.master = _spawn(request, lock.fd, self.mark, files_limit)
         except BaseException:
             journal.remove(request["journal_dir"])
             raise
-        self._family = Family(self.pid, mark)
+        self._family = Family(self.pid, self.mark)
         self.pidfd = os.pidfd_open(self.pid)
         self.doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.ended = False

@@ -23,11 +23,12 @@ class Family:
     """What may be left of a session when its leader has ended.
 
     Args:
-        leader: The process group; its number is not free as long as the leader has not been reaped.
+        leader: The process group; its number is not free as long as the leader has not been reaped. None where it may
+            be: then the mark alone says who belongs to it.
         mark: The value of ``MARK_VARIABLE`` in the leader's environment.
     """
 
-    def __init__(self, leader: int, mark: str) -> None:
+    def __init__(self, leader: int | None, mark: str) -> None:
         self._leader = leader
         self._mark = f"{MARK_VARIABLE}={mark}".encode()
 

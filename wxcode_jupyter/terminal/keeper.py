@@ -12,7 +12,7 @@ Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok
 - ``claim`` (``workspace, holder``): takes the workspace for a ``spawn`` that is being prepared; ``release``
   (``workspace``) gives it back
 - ``spawn`` (``key, workspace, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder``) -> ``pid``,
-  ``started_at`` and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, ``lock``
+  ``started_at``, ``mark`` (see ``family``) and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, ``lock``
 - ``signal`` (``key, signum``), to the whole process group
 - ``list`` -> ``sessions``
 
@@ -168,7 +168,7 @@ class Connection:
         self.children[key] = child
         self._keeper.child_born(child)
         return (
-            {"pid": child.pid, "started_at": child.started_at},
+            {"pid": child.pid, "started_at": child.started_at, "mark": child.mark},
             (child.master, child.doorbell, child.pidfd, child.lock.fd),
         )
 

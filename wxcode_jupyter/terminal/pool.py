@@ -88,7 +88,7 @@ class TerminalPool:
         if self._closed:
             raise TerminalClosed("The server is shutting down.")
         session = self._sessions.get(key)
-        if session and not session.closed:
+        if session and not session.closed and not session.lost:
             return session
         opening = self._opening.get(key)
         if opening is None:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import KeeperUnavailable, TerminalError, by_code
-from . import ownership, rendezvous
-from .helper import Helper, readable
+from . import ownership, rendezvous, rescue
+from .helper import Helper
 from .launch import LOG_NAME, read_log, start_keeper
 from .wire import PROTOCOL_VERSION, Channel, FrameError
 
 _START_TIMEOUT_S = 15.0
 _REQUEST_TIMEOUT_S = 20.0
 _RETRY_S = 0.02
-_LOST_GRACE_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +37,14 @@ class ChildProcess:
     """A child that the keeper spawned for us, and our descriptors of it.
 
     ``master`` is a duplicate for input and size (non-blocking), ``doorbell`` the eventfd that is rung after output was
-    appended to the journal. ``close`` gives both back.
+    appended to the journal. ``exit`` is resolved when the child is dead, however it came to it.
     """
 
-    def __init__(self, key: str, pid: int, started_at: float, fds: list[int]) -> None:
+    def __init__(self, key: str, spawned: Mapping[str, Any], fds: list[int]) -> None:
         self.key = key
-        self.pid = pid
-        self.started_at = datetime.fromtimestamp(started_at, UTC)
+        self.pid: int = spawned["pid"]
+        self.started_at = datetime.fromtimestamp(spawned["started_at"], UTC)
+        self._mark: str = spawned["mark"]
         self.master, self.doorbell, self._pidfd, self._lock = fds
         self.exit: asyncio.Future[ExitNotice] = asyncio.get_running_loop().create_future()
 
@@ -63,30 +63,22 @@ class ChildProcess:
             self._pidfd = self._lock = -1
 
     async def end_without_keeper(self) -> None:
-        """End the group in the dead keeper's stead; the kernel has sent SIGHUP when the last master was closed."""
-        for signum in (signal.SIGTERM, signal.SIGKILL, None):
-            if await self._wait_ended(_LOST_GRACE_S) or signum is None:
-                break
-            # While the leader's pidfd is not readable its number, and so the group's, is still its own.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signum)
-        os.close(self._pidfd)
-        ownership.unlock(self._lock)
-        self._pidfd = self._lock = -1
-
-    async def _wait_ended(self, timeout_s: float) -> bool:
+        """End the child in the dead keeper's stead, and only then say that it has ended."""
         try:
-            await asyncio.wait_for(readable(self._pidfd), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+            await rescue.end_child(self.pid, self._pidfd, self._mark)
+            os.close(self._pidfd)
+            ownership.unlock(self._lock)
+            self._pidfd = self._lock = -1
+        finally:
+            self.exit.set_result(ExitNotice(None))
 
 
 class KeeperClient:
     """A connection to this user's keeper; the sessions that it spawned end when the connection closes.
 
-    Made by ``connect``. When the keeper dies every child's ``exit`` gets a notice without a code, and all later calls
-    raise ``KeeperUnavailable``; connect again for new sessions.
+    Made by ``connect``. When the keeper dies its children are ended, which takes seconds where they resist, and every
+    child's ``exit`` gets a notice without a code when it is dead; all later calls raise ``KeeperUnavailable``; connect
+    again for new sessions.
     """
 
     def __init__(self, channel: Channel, folder: str) -> None:
@@ -253,7 +245,7 @@ class KeeperClient:
         result = message["ok"]
         if key is not None:
             # At once, not when the asking task runs: the notice of its exit may be the next message.
-            child = ChildProcess(key, result["pid"], result["started_at"], self._channel.take_fds(message["fds"]))
+            child = ChildProcess(key, result, self._channel.take_fds(message["fds"]))
             self._children[key] = child
             result = {"child": child}
             if not wanted:
@@ -275,8 +267,7 @@ class KeeperClient:
             if not answer.done():
                 answer.set_exception(KeeperUnavailable(reason))
         for child in self._children.values():
-            child.exit.set_result(ExitNotice(None))
-            rescue = self._loop.create_task(child.end_without_keeper())
-            self._rescues.add(rescue)
-            rescue.add_done_callback(self._rescues.discard)
+            task = self._loop.create_task(child.end_without_keeper())
+            self._rescues.add(task)
+            task.add_done_callback(self._rescues.discard)
         self._children.clear()

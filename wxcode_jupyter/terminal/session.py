@@ -66,6 +66,11 @@ class TerminalSession:
         return self._closed.is_set()
 
     @property
+    def lost(self) -> bool:
+        """Whether the keeper has died: the child is being ended, which may take seconds, and then it is closed."""
+        return self._client.lost
+
+    @property
     def clients(self) -> int:
         """How many attachments there are."""
         return len(self._attachments)
@@ -83,8 +88,10 @@ class TerminalSession:
         """Type ``data``: whole and in order; return when the terminal has taken it.
 
         Raises:
-            TerminalClosed: The child ended before.
+            TerminalClosed: The child ended before, or is being ended because its keeper has died.
         """
+        if self.lost and not self.closed:
+            raise TerminalClosed("The session is being ended; nothing can be typed into it.")
         await self._feeder.write(data)
 
     def read(self, offset: int, limit: int) -> Chunk:
@@ -151,6 +158,8 @@ class TerminalSession:
             # When it has ended, or the keeper has, the end is on its way.
             with contextlib.suppress(TerminalClosed, KeeperUnavailable):
                 await self.signal(signum)
+            if self.lost:
+                await self._client.wait_rescued()
             await self._wait_closed(grace_s)
         if not self.closed:
             raise TerminalError(f"Process {self.pid} does not end, not even by SIGKILL.")

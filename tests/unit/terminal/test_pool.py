@@ -289,6 +289,62 @@ async def test_when_the_keeper_is_killed_its_sessions_close_and_new_ones_can_be_
     assert descriptors() == before
 
 
+STUBBORN = python("""
+    import signal
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    print("up", flush=True)
+    while True:
+        signal.pause()
+""")
+
+
+async def test_a_session_whose_keeper_was_killed_has_ended_only_when_its_child_is_dead(bench: Bench) -> None:
+    session = await bench.open(STUBBORN)
+    await output_until(session, b"up")
+    at_the_end: list[bool] = []
+    session.subscribe(lambda: at_the_end.append(running(session.pid)) if session.closed else None)
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await until(lambda: session.lost)
+    assert not session.closed
+    with pytest.raises(TerminalClosed):
+        await session.write(b"x")
+    assert running(session.pid)
+    await session.wait_closed()
+    assert at_the_end == [False]
+
+
+async def test_what_is_opened_while_a_session_without_a_keeper_ends_comes_after_it(bench: Bench) -> None:
+    session = await bench.open(STUBBORN)
+    await output_until(session, b"up")
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await until(lambda: session.lost)
+    again = await bench.open(("cat",))
+    assert session.closed
+    assert not running(session.pid)
+    assert running(again.pid)
+
+
+async def test_to_end_a_session_without_a_keeper_is_to_wait_for_its_end(bench: Bench) -> None:
+    session = await bench.open(STUBBORN)
+    await output_until(session, b"up")
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await until(lambda: session.lost)
+    assert await session.end(grace_s=0.1) is None
+    assert not running(session.pid)
+
+
+async def test_what_has_left_the_group_is_ended_without_a_keeper_too(bench: Bench) -> None:
+    session = await bench.open(
+        shell("setsid sh -c 'trap \"\" HUP TERM; echo pid=$$; while :; do sleep 0.1; done' & wait")
+    )
+    pid = int((await output_until(session, b"\n")).partition(b"=")[2])
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await session.wait_closed()
+    assert processes_with(bench.tag) == []
+    assert not running(pid)
+
+
 async def test_when_the_server_is_killed_its_sessions_end_and_then_the_keeper(bench: Bench) -> None:
     server = subprocess.Popen(
         server_script(bench, shell("trap '' HUP; sleep 1000 & echo up; wait")), stdout=subprocess.PIPE
