@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 LOCK_FD_VARIABLE = "WXCODE_WORKSPACE_LOCK_FD"
@@ -83,6 +83,20 @@ class WorkspaceLock:
             finally:
                 os.close(fd)
             os.rename(temporary, _NAME, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def has_died(holder: Mapping[str, Any] | None, host: str) -> bool:
+    """Return whether the process that a holder file names was one of ``host`` and runs no more, as far as we can see.
+
+    Its lock may still be held for a while: the keeper ends its session first.
+    """
+    if holder is None or holder.get("host") != host or not isinstance(pid := holder.get("pid"), int):
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")  # dead, and not waited for yet
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def unlock(fd: int) -> None:

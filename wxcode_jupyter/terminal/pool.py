@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import TerminalClosed
+from ..errors import HeldElsewhere, TerminalClosed
 from ..models import TermSize
+from . import ownership
 from .emulation import Emulation
 from .process import KeeperClient
 from .session import TerminalSession
+
+_DEAD_HOLDER_S = 4.0  # a keeper takes up to three for a session that resists, see `child.HANGUP_GRACE_S`
+_DEAD_HOLDER_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class TerminalPool:
 
     Args:
         runtime_dir: The keeper's folder (0700): servers that share it share the keeper.
-        holder: Says who we are (``url``, ``pid``, ``host``, ``since``), for others who find a workspace held.
+        holder: Says who we are (``url``, ``pid``, ``host``), for others who find a workspace held.
     """
 
     def __init__(self, runtime_dir: str, holder: Callable[[], dict[str, Any]]) -> None:
@@ -62,12 +66,14 @@ class TerminalPool:
 
         ``open`` with this workspace takes the claim over, and then it is the session's.
 
+        A holder on this host that has died is waited for, four seconds: its keeper is about to end its session.
+
         Raises:
             HeldElsewhere: Another session, of any server, holds the workspace; ``holder`` says which, or is ``None``.
             KeeperUnavailable: The keeper cannot be started.
         """
         client = await self._connect()
-        await client.claim(workspace, self._holder())
+        await self._outlast_the_dead(client, workspace)
         try:
             yield
         finally:
@@ -118,6 +124,19 @@ class TerminalPool:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def _outlast_the_dead(self, client: KeeperClient, workspace: str) -> None:
+        """Claim ``workspace``, again and again while the one who holds it has died."""
+        ourselves, loop = self._holder(), asyncio.get_running_loop()
+        deadline = loop.time() + _DEAD_HOLDER_S
+        while True:
+            try:
+                await client.claim(workspace, ourselves)
+                return
+            except HeldElsewhere as error:
+                if loop.time() >= deadline or not ownership.has_died(error.holder, ourselves["host"]):
+                    raise
+            await asyncio.sleep(_DEAD_HOLDER_POLL_S)
 
     def _opened(self, key: str, opening: asyncio.Task[TerminalSession]) -> None:
         del self._opening[key]

@@ -460,6 +460,51 @@ async def test_a_claim_keeps_others_out_and_becomes_the_sessions(bench: Bench) -
         pass
 
 
+async def test_a_claim_waits_for_the_session_of_a_server_that_was_killed(bench: Bench) -> None:
+    server = subprocess.Popen(server_script(bench, STUBBORN), stdout=subprocess.PIPE)
+    assert server.stdout
+    child = json.loads(await asyncio.to_thread(server.stdout.readline))["child"]
+    pool = bench.pool(url="http://next/")
+    server.kill()  # and not waited for: it may be a zombie
+    await until(lambda: not running(server.pid))
+    assert running(child)
+    async with pool.claim(str(bench.workspace())):
+        assert not running(child)
+    server.wait()
+    server.stdout.close()
+
+
+async def test_a_claim_waits_for_nobody_who_may_live(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wxcode_jupyter.terminal.pool._DEAD_HOLDER_S", float("inf"))
+    dead = subprocess.Popen(shell("exit"))
+    dead.wait()
+    await bench.open(("cat",))
+    path, pool = bench.workspace() / HOLDER, bench.pool(str(bench.folder / "other"))
+    for holder in (
+        {"pid": dead.pid, "host": "another"},
+        {"pid": dead.pid},
+        {"host": "here"},
+        {"pid": "1", "host": "here"},
+        {"pid": os.getpid(), "host": "here"},
+    ):
+        path.write_text(json.dumps(holder))
+        with pytest.raises(HeldElsewhere) as held:
+            async with pool.claim(str(bench.workspace())):
+                pass
+        assert held.value.holder == holder
+
+
+async def test_a_claim_does_not_wait_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wxcode_jupyter.terminal.pool._DEAD_HOLDER_S", 0.2)
+    dead = subprocess.Popen(shell("exit"))
+    dead.wait()
+    await bench.open(("cat",))
+    (bench.workspace() / HOLDER).write_text(json.dumps({"pid": dead.pid, "host": "here"}))
+    with pytest.raises(HeldElsewhere):
+        async with bench.pool(str(bench.folder / "other")).claim(str(bench.workspace())):
+            pass
+
+
 async def test_a_claim_ends_with_its_server(bench: Bench) -> None:
     ours, other = bench.pool(), bench.pool(str(bench.folder / "other"))
     workspace = str(bench.workspace())
