@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from tests.support.server import WxServer
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import CliMissing, HeldElsewhere
 from wxcode_jupyter.models import CommandStatus, SessionInfo, SessionState
+from wxcode_jupyter.store import open_store
 from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
@@ -263,6 +265,33 @@ def test_a_conversation_in_a_folder_whose_name_the_cli_shortens_is_resumed(tmp_p
         assert link.samefile(original)
 
 
+@each_cli
+def test_a_conversation_that_the_cli_compacts_by_itself_goes_on(tmp_path: Path, cli_version: str) -> None:
+    full = 190_000  # tokens; the window below is the smallest that the CLI takes
+    rules = [Rule("long", [Use("Bash", {"command": "pwd"}, context_tokens=full), Say("done", context_tokens=full)])]
+    job = Job(tmp_path, cli_version, rules=rules)
+    job.server = WxServer(tmp_path, job.home.env(CLAUDE_CODE_AUTO_COMPACT_WINDOW="100000"), job.executable)
+    with job:
+        project = job.project(permission_mode="bypassPermissions")
+        job.ask(project, "an earlier one")
+        compacted_in_the_turn = job.ask(project, "a long piece of work")
+        compacted_before_it = job.ask(project, "and then?")
+
+        assert compacted_in_the_turn.last_message == "done"
+        assert compacted_before_it.last_message == "ok: and then?"
+        assert job.model.prompts == ["an earlier one", "a long piece of work", "and then?"]
+        events = job.client.events(project)
+        sources = [event.data["source"] for event in events if event.type == "session_started"]
+        assert sources == ["startup", "compact", "compact"]
+        conversation = job.client.session(project).claude_session_id
+        assert job.transcripts() == [conversation]
+        assert asyncio.run(lineage(job, project)) == [(conversation, "new")]
+
+        job.client.stop(project)
+        assert job.client.start_session(project).claude_session_id == conversation
+        assert job.ask(project, "still there?").claude_session_id == conversation
+
+
 def session_url(server: WxServer, project: Project) -> str:
     return f"{server.url}wxcode/api/v1/output-projects/{project.id}/session"
 
@@ -275,6 +304,16 @@ def sessions_folders(job: Job, project: Project) -> list[str]:
     """Return the folders of live and dead sessions that are left in the server's data."""
     folder = job.folder / "jupyter/data/wxcode/sessions" / project.id
     return os.listdir(folder) if folder.is_dir() else []
+
+
+async def lineage(job: Job, project: Project) -> list[tuple[str, str]]:
+    """Return the conversation ids of the project, and why each came to be."""
+    store = open_store(None, str(job.folder / "jupyter/data/wxcode"))
+    await store.open()
+    try:
+        return [(entry.claude_session_id, entry.cause.value) for entry in await store.load_lineage(project.id)]
+    finally:
+        await store.close()
 
 
 def kill(session: SessionInfo) -> None:

@@ -49,6 +49,10 @@ and each takes ``delay_s`` (seconds of silence before anything is sent), ``gate`
 opened before anything is sent) and, where there is text, ``slow_s`` (seconds between words) and ``hold`` (a gate in
 mid-stream: after the first line of a text of several, which is what the CLI shows before it is complete, else after
 the first word).
+
+A step that says or uses something may take ``context_tokens``: how full its usage says that the context is. Where that
+is more than the CLI's window, it compacts the conversation by itself before its next request, and the turn goes on with
+the next step: 190000 with ``CLAUDE_CODE_AUTO_COMPACT_WINDOW=100000`` in the CLI's environment (2.1.197, 2.1.330).
 """
 
 from __future__ import annotations
@@ -87,18 +91,23 @@ class _Paced:
 
 @dataclass(frozen=True, slots=True)
 class Say(_Paced):
-    """Answer with text; the turn ends."""
+    """Answer with text; the turn ends. ``context_tokens``: see `Use`."""
 
     text: str
+    context_tokens: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Use(_Paced):
-    """Call one of the CLI's tools, after ``text`` where there is one; the turn goes on with the next step."""
+    """Call one of the CLI's tools, after ``text`` where there is one; the turn goes on with the next step.
+
+    ``context_tokens`` is how full the answer's usage says that the context is; None is as many as were sent, about.
+    """
 
     tool: str
     input: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    context_tokens: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +187,13 @@ def parse_script(data: Any) -> list[Rule]:
 
 _RULE_KEYS = {"contains", "match", "steps", "times"}
 _PACE_KEYS = {"delay_s", "gate", "slow_s", "hold"}
-_STEP_KEYS = {"say": set[str](), "ask": set[str](), "use": {"input", "text"}, "fail": {"message"}, "cut": set[str]()}
+_STEP_KEYS = {
+    "say": {"context_tokens"},
+    "ask": {"context_tokens"},
+    "use": {"input", "text", "context_tokens"},
+    "fail": {"message"},
+    "cut": set[str](),
+}
 
 
 def _parse_rule(data: Any, where: str) -> Rule:
@@ -213,7 +228,7 @@ def _parse_step(data: Any, where: str) -> Step:
         case "cut":
             return Cut(str(data[kind] or ""), **pace)
         case _:
-            return Say(str(data[kind]), **pace)
+            return Say(str(data[kind]), **rest, **pace)
 
 
 def _refuse_unknown(data: Mapping[str, Any], known: set[str], where: str) -> None:

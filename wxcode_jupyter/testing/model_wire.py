@@ -127,8 +127,13 @@ def tool_block(tool_use_id: str, name: str, tool_input: Mapping[str, Any]) -> di
     return {"type": "tool_use", "id": tool_use_id, "name": name, "input": dict(tool_input)}
 
 
-def message(body: Body, message_id: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the complete answer, as a request without ``stream`` gets it."""
+def message(
+    body: Body, message_id: str, blocks: list[dict[str, Any]], *, context_tokens: int | None = None
+) -> dict[str, Any]:
+    """Return the complete answer, as a request without ``stream`` gets it.
+
+    ``context_tokens`` is how many the request is said to have had; None estimates them.
+    """
     stop_reason = "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
     return {
         "id": message_id,
@@ -139,7 +144,7 @@ def message(body: Body, message_id: str, blocks: list[dict[str, Any]]) -> dict[s
         "stop_reason": stop_reason,
         "stop_sequence": None,
         "usage": {
-            "input_tokens": estimate_tokens(body.get("messages", [])),
+            "input_tokens": estimate_tokens(body.get("messages", [])) if context_tokens is None else context_tokens,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
             "output_tokens": sum(estimate_tokens(block) for block in blocks),

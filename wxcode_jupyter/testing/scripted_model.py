@@ -233,7 +233,8 @@ class ScriptedModel:
         blocks = [wire.text_block(step.text)] if step.text else []
         if isinstance(step, Use):
             blocks.append(wire.tool_block(f"toolu_{place}", step.tool, step.input))
-        answer = wire.message(body, f"msg_{place}", blocks)
+        context_tokens = step.context_tokens if isinstance(step, Say | Use) else None
+        answer = wire.message(body, f"msg_{place}", blocks, context_tokens=context_tokens)
         if not body.get("stream"):
             if isinstance(step, Cut):
                 exchange.cut()

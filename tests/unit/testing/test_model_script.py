@@ -26,8 +26,10 @@ rules:
       - use: Bash
         input: {command: 'mkdir {{cwd}}/x'}
         text: Let me see.
+        context_tokens: 190000
       - ask: Shall I go on?
         delay_s: 0.5
+        context_tokens: 7
   - match: 'count to (?P<n>\d+)'
     steps:
       - {say: 'Counting to {{n}}', slow_s: 0.05, gate: begin, hold: middle}
@@ -40,8 +42,8 @@ rules:
 def check(rules: list[Rule]) -> None:
     assert [rule.limit for rule in rules] == [2, None, 1]
     assert rules[0].steps == [
-        Use("Bash", {"command": "mkdir {{cwd}}/x"}, "Let me see."),
-        Say("Shall I go on?", delay_s=0.5),
+        Use("Bash", {"command": "mkdir {{cwd}}/x"}, "Let me see.", context_tokens=190_000),
+        Say("Shall I go on?", delay_s=0.5, context_tokens=7),
     ]
     assert rules[1].variables("please count to 12") == {"n": "12"}
     assert rules[1].variables("please count") is None

@@ -81,6 +81,16 @@ def result_of(call: dict[str, Any]) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call["id"], "content": "fine"}
 
 
+@pytest.mark.parametrize("step", [Say("hi", context_tokens=190_000), Use("Bash", context_tokens=190_000)])
+def test_an_answer_says_how_full_the_context_is(client: httpx.Client, step: Say | Use) -> None:
+    with ScriptedModel([Rule("long", [step])]) as model:
+        assert post(client, model, body("long")).json()["usage"]["input_tokens"] == 190_000
+        assert post(client, model, body("short")).json()["usage"]["input_tokens"] < 100
+        stream = post(client, model, body("long", stream=True)).text.splitlines()
+    start = json.loads(next(line for line in stream if line.startswith("data: ")).removeprefix("data: "))
+    assert start["message"]["usage"]["input_tokens"] == 190_000
+
+
 def test_a_result_for_an_earlier_model_begins_a_turn(client: httpx.Client, scripted_model: ScriptedModel) -> None:
     old = {"type": "tool_use", "id": "toolu_0007s000", "name": "Bash", "input": {}}
     assert answer(client, scripted_model, body("go", [old], [result_of(old)])) == "ok: "
