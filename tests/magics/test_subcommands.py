@@ -290,6 +290,8 @@ def test_doctor(demo: Notebook) -> None:
     report = demo.run("%wxmilestone doctor")
     assert not report.ok
     assert "npx @opengsd/gsd-core" in repr(report)
+    words = [line.split("  ")[1].strip() for line in repr(report).splitlines()[1:]]
+    assert words == ["ok", "MISSING", "TO DO"]
 
 
 # -- somebody is needed ----------------------------------------------------------------------------------------------

@@ -125,6 +125,7 @@ class TestServer:
         assert set(general) < set(of_project)
         assert of_project["workspace"]["ok"]
         assert not of_project["GSD"]["ok"]
+        assert [name for name, check in of_project.items() if check["to_do"]] == ["trust"]
         assert all(check["ok"] or check["remedy"] for check in of_project.values())
         api.refused("GET", "/doctor", 400, "invalid_id", params={"project_id": "x"})
         api.refused("GET", "/doctor", 404, "not_found", params={"project_id": UNKNOWN_ID})

@@ -172,7 +172,8 @@ class FakeApi:
             case ("GET", ["doctor"]):
                 ok = {"name": "cli", "ok": True, "detail": "2.1.330", "remedy": ""}
                 bad = {"name": "gsd", "ok": False, "detail": "not installed", "remedy": "npx @opengsd/gsd-core"}
-                return 200, {"checks": [ok, bad]}
+                soon = {"name": "trust", "ok": False, "detail": "not asked", "remedy": "trust it", "to_do": True}
+                return 200, {"checks": [ok, bad, soon]}
             case ("GET", ["output-projects"]):
                 return 200, _page("projects", self._filtered(self.projects, query, "name", "workspace_path"), query)
             case ("POST", ["output-projects"]):

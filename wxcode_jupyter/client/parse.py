@@ -92,7 +92,13 @@ def prepared(body: Json) -> PreparedContext:
 def checks(body: Json) -> tuple[Check, ...]:
     """Parse what ``doctor`` found."""
     return tuple(
-        Check(str(item["name"]), bool(item["ok"]), str(item.get("detail") or ""), str(item.get("remedy") or ""))
+        Check(
+            str(item["name"]),
+            bool(item["ok"]),
+            str(item.get("detail") or ""),
+            str(item.get("remedy") or ""),
+            bool(item.get("to_do")),
+        )
         for item in body["checks"]
     )
 

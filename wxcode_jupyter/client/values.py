@@ -42,9 +42,13 @@ class PreparedContext:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of ``doctor``: what was looked at, and how to mend it."""
+    """One line of ``doctor``: what was looked at, and how to mend it.
+
+    One that is not ``ok`` but ``to_do`` is a first step that the project has yet to take: nothing is missing.
+    """
 
     name: str
     ok: bool
     detail: str = ""
     remedy: str = ""
+    to_do: bool = False

@@ -238,12 +238,14 @@ def _row(item: object) -> list[str | Badge]:
             return [clock(item.created_at), item.type, clean_line(describe(item), 2 * _TITLE_LIMIT)]
         case Check():
             remedy = f"-> {item.remedy}" if item.remedy and not item.ok else ""
-            return [
-                Badge("ok" if item.ok else "MISSING", "good" if item.ok else "bad"),
-                item.name,
-                f"{item.detail} {remedy}",
-            ]
+            return [_check_badge(item), item.name, f"{item.detail} {remedy}"]
     return [str(item)]
+
+
+def _check_badge(check: Check) -> Badge:
+    if check.ok:
+        return Badge("ok", "good")
+    return Badge("TO DO", "needed") if check.to_do else Badge("MISSING", "bad")
 
 
 def _squeezed(screen: str) -> str:

@@ -25,12 +25,16 @@ _VERSION_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: ``ok``, what was found, and what to do when it is not."""
+    """One finding: ``ok``, what was found, and what to do when it is not.
+
+    ``to_do`` tells that nothing is missing or broken: a step that every new project takes has not been taken yet.
+    """
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    to_do: bool = False
 
 
 class Doctor:
@@ -105,7 +109,8 @@ class Doctor:
         entry = known.get(project.workspace_path) if isinstance(known, Mapping) else None
         trusted = isinstance(entry, Mapping) and entry.get("hasTrustDialogAccepted") is True
         detail = "the CLI trusts the folder" if trusted else "the CLI will ask whether it trusts the folder."
-        return Check("trust", trusted, detail, "" if trusted else "%wxmilestone trust, or project NAME --trust.")
+        remedy = "" if trusted else "%wxmilestone trust, or project NAME --trust."
+        return Check("trust", trusted, detail, remedy, to_do=not trusted)
 
     def _gsd(self, environment: Mapping[str, str], project: OutputProject) -> Check:
         home, config_dir = environment.get("HOME", ""), environment.get("CLAUDE_CONFIG_DIR")
@@ -119,7 +124,7 @@ class Doctor:
             "" if initialized else "; no .planning/PROJECT.md yet"
         )
         remedy = gsd.new_project_by_hand(project.workspace_path, home, config_dir=config_dir)
-        return Check("GSD", initialized, detail, "" if initialized else remedy)
+        return Check("GSD", initialized, detail, "" if initialized else remedy, to_do=not initialized)
 
 
 _LOGIN_VARIABLES = (

@@ -50,7 +50,7 @@ async def examine(config: Config, store: Store, project: OutputProject | None = 
 
 async def test_where_nothing_is_missing_all_is_well(config: Config, store: Store, project: OutputProject) -> None:
     checks = await examine(config, store, project)
-    assert [check for check in checks.values() if not check.ok] == []
+    assert [check for check in checks.values() if not check.ok or check.to_do] == []
     assert "9.9.9" in checks["Claude Code"].detail
     assert checks["store"].detail == store.url
     assert "dummy" not in str(checks)
@@ -123,10 +123,11 @@ async def test_a_project_that_lacks_everything(config: Config, store: Store, pro
     missing = {name: check.remedy for name, check in checks.items() if not check.ok}
     assert set(missing) == {"workspace", "trust", "GSD"}
     assert all(missing.values())
+    assert [check.name for check in checks.values() if check.to_do] == ["trust"]
 
 
 async def test_a_project_without_its_first_file(config: Config, store: Store, project: OutputProject) -> None:
     Path(project.workspace_path, ".planning", "PROJECT.md").unlink()
     check = (await examine(config, store, project))["GSD"]
-    assert not check.ok
+    assert (check.ok, check.to_do) == (False, True)
     assert check.remedy == f"cd {project.workspace_path} && claude /gsd:new-project"
