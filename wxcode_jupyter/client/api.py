@@ -170,11 +170,21 @@ class Client:
         return parse.checked(parse.milestone, body, "a milestone")
 
     def new_milestone(
-        self, project: Project | str, name: str, context: str | None = None, *, element_id: str | None = None
+        self,
+        project: Project | str,
+        name: str,
+        context: str | None = None,
+        *,
+        element_id: str | None = None,
+        milestone_id: str | None = None,
     ) -> Milestone:
-        """Create a pending milestone; ``context`` is the text of its MILESTONE-CONTEXT.md."""
+        """Create a pending milestone; ``context`` is the text of its MILESTONE-CONTEXT.md.
+
+        With a ``milestone_id`` of the caller's (an ObjectId) the first of several calls creates it, and every other one
+        returns it as it is.
+        """
         body = _given(
-            id=str(ObjectId()),
+            id=milestone_id or str(ObjectId()),
             output_project_id=_id(project),
             element_name=name,
             element_id=element_id,

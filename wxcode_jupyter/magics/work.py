@@ -11,10 +11,10 @@ from ..models import Command, CommandStatus, Milestone, MilestoneStatus
 from .commands import notice_trouble, read_context
 from .context import Context
 from .grammar import Line, Mistake, nearest, replace_variables
+from .milestones import ENDED, ensure_milestone
 from .results import CommandResult, Listing, MilestoneResult, Result
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
-_ENDED = (MilestoneStatus.COMPLETED, MilestoneStatus.FAILED)
 _TURN_IS_NOT_MILESTONE = (
     "Claude's turn has ended; the milestone goes on until `%wxmilestone complete` (or `fail`) says otherwise."
 )
@@ -41,13 +41,12 @@ def new(context: Context, line: Line, body: str | None, variables: dict[str, Any
     if text is None:
         raise Mistake("The milestone's text stands in the cell's body, or behind --context.", usage)
     client, project = context.client, context.project(line["project"])
-    milestone = _existing(context, project, name, text, again=bool(line["again"]), usage=usage)
-    is_new = milestone is None
-    if milestone is None:
-        milestone = client.new_milestone(project, name, text, element_id=line["element"])
+    milestone, existed = ensure_milestone(
+        client, project, name, text, element_id=line["element"], again=bool(line["again"]), usage=usage
+    )
     if line["start"]:
         return _start(context, line, project, milestone)
-    notes = ("" if is_new else "It exists already, with this text.", _next_step(milestone))
+    notes = ("It exists already, with this text." if existed else "", _next_step(milestone))
     return _milestone_result(context, milestone, notes=tuple(filter(None, notes)))
 
 
@@ -89,7 +88,7 @@ def fail(context: Context, line: Line) -> Result:
 def _start(context: Context, line: Line, project: Project, milestone: Milestone) -> Result:
     client = context.client
     context.partial = lambda: _milestone_result(context, client.milestone(milestone))
-    if milestone.status in _ENDED:
+    if milestone.status in ENDED:
         if milestone.status is MilestoneStatus.FAILED and line["wait"]:
             raise _failed(milestone)
         return _milestone_result(context, milestone, notes=("It has ended: nothing was started.",))
@@ -127,22 +126,6 @@ def _remember(context: Context, command: Command) -> None:
     """Keep the id, so that a later ``wait`` raises the failure even of a command that failed before it."""
     if command.status is not CommandStatus.COMPLETED:
         context.sent.setdefault(command.output_project_id, set()).add(command.id)
-
-
-def _existing(context: Context, project: Project, name: str, text: str, *, again: bool, usage: str) -> Milestone | None:
-    """Return the newest milestone of this name and text, None where one is to be made, or raise ``Mistake``."""
-    listed = [item for item in context.client.milestones(project) if item.element_name == name]
-    named = [context.client.milestone(item) for item in listed]  # a list comes without the texts
-    same = [item for item in named if _without_end(item.context or "") == _without_end(text)]
-    if same and not (again and same[-1].status in _ENDED):
-        return same[-1]
-    if named and not again:
-        raise Mistake(
-            f"The milestone {name!r} exists with another text ({named[-1].status}, {named[-1].id}): another name, or "
-            "--again for one more of this name.",
-            usage,
-        )
-    return None
 
 
 def _find(context: Context, project: Project, line: Line) -> Milestone:
@@ -229,7 +212,3 @@ def _text(line: Line, body: str | None, variables: dict[str, Any]) -> str | None
     if text is None or not text.strip():
         return None
     return replace_variables(text, variables) if line["context"] is None else text
-
-
-def _without_end(text: str) -> str:
-    return text.rstrip()
