@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
-from tests.support.job import Job, until
-from tests.support.keys import CLEAR_LINE, put_draft, write_line
+from tests.support.job import Job, command_line_of, until
+from tests.support.keys import CLEAR_LINE, CTRL_C, ENTER, put_draft, write_line
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.models import Command, CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say
@@ -108,27 +108,109 @@ def test_a_users_draft_is_left_alone_and_the_command_waits_for_it(tmp_path: Path
 
 
 @each_cli
-def test_a_text_that_does_not_get_into_the_box_needs_somebody(tmp_path: Path, cli_version: str) -> None:
+def test_a_text_that_does_not_get_into_the_box_is_told_and_goes_out_when_it_does(
+    tmp_path: Path, cli_version: str
+) -> None:
     with Job(tmp_path, cli_version) as job:
-        project = job.project()
-        job.client.start_session(project)
-        pid = job.until_state(project, SessionState.IDLE).pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)  # as a machine that has no time for it
-        command = job.client.send(project, "typed into nothing")
-        info = job.until_state(project, SessionState.ATTENTION)
-        assert info.attention is not None
-        assert (info.attention.kind, info.queued) == ("delivery", 1)
-
+        project, command, pid = type_into_nothing(job)
+        assert job.client.command(command).status is CommandStatus.DELIVERING
         os.kill(pid, signal.SIGCONT)
-        until(lambda: shows(job, project, "typed into nothing"))
+        job.done(command)
+        assert job.model.prompts == [command.text] == asked(job)
+        assert job.client.session(project).attention is None
+
+
+@each_cli
+def test_a_text_that_the_user_has_sent_himself_is_not_sent_again(tmp_path: Path, cli_version: str) -> None:
+    with Job(tmp_path, cli_version) as job:
+        project, command, pid = type_into_nothing(job)
+        terminal = job.terminal(project)
+        terminal.wait_connected()
+        terminal.type(ENTER)
+        os.kill(pid, signal.SIGCONT)
+        job.done(command)
+        job.ask(project, "the next one")
+        assert job.model.prompts == [command.text, "the next one"] == asked(job)
+
+
+@each_cli
+def test_a_text_that_stands_beside_the_users_waits_until_both_are_gone(tmp_path: Path, cli_version: str) -> None:
+    with Job(tmp_path, cli_version) as job:
+        project, command, pid = type_into_nothing(job, behind="half a thought ")
+        os.kill(pid, signal.SIGCONT)
+        for text in ("half a thought", command.text):  # in whichever order
+            until(partial(shows, job, project, text))
         assert job.client.session(project).state is SessionState.ATTENTION
         assert job.model.prompts == []
         terminal = job.terminal(project)
         terminal.wait_connected()
-        terminal.type(CLEAR_LINE)
+        terminal.type(CTRL_C)
         job.done(command)
-        assert job.model.prompts == ["typed into nothing"] == asked(job)
+        assert job.model.prompts == [command.text] == asked(job)
+
+
+def type_into_nothing(job: Job, *, behind: str = "") -> tuple[Project, Command, int]:
+    """Send a command to a CLI that is stopped, as on a machine that has no time for it; return its pid too.
+
+    ``behind`` is what the user has typed that nobody can see yet.
+    """
+    project = job.project()
+    job.client.start_session(project)
+    pid = job.until_state(project, SessionState.IDLE).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    terminal = job.terminal(project)
+    terminal.wait_connected()
+    terminal.type(behind)
+    terminal.send(type="signal", signal="none")
+    terminal.wait("error")  # so the keys have been taken
+    command = job.client.send(project, "typed into nothing")
+    info = job.until_state(project, SessionState.ATTENTION)
+    assert info.attention is not None
+    assert info.attention.kind == "delivery"
+    return project, command, pid
+
+
+@each_cli
+def test_where_hooks_do_not_come_any_more_the_transcript_tells(tmp_path: Path, cli_version: str) -> None:
+    with Job(tmp_path, cli_version) as job:
+        project = job.project()
+        job.ask(project, "with hooks")
+        lose_hooks(job, project)
+        assert job.ask(project, "without").last_message == "ok: without"
+        info = job.until_state(project, SessionState.ATTENTION)
+        assert info.attention is not None
+        assert info.attention.kind == "hooks_disabled"
+        waiting = job.client.send(project, "afterwards")
+        assert job.client.session(project).queued == 1
+
+        job.client.stop(project)
+        job.client.start_session(project)
+        job.done(waiting)
+        assert job.model.prompts == ["with hooks", "without", "afterwards"] == asked(job)
+
+
+@each_cli
+def test_where_hooks_do_not_come_and_the_server_is_killed_nothing_is_sent_twice(
+    tmp_path: Path, cli_version: str
+) -> None:
+    with Job(tmp_path, cli_version, rules=[Rule("without", [Say("one\n\ntwo", hold="never")])]) as job:
+        project = job.project()
+        job.ask(project, "with hooks")
+        lose_hooks(job, project)
+        command = job.client.send(project, "without")
+        until(lambda: "without" in asked(job))
+        job.restart(kill=True)
+        job.client.start_session(project)
+        job.until_status(command, CommandStatus.INTERRUPTED)
+        job.ask(project, "afterwards")
+        assert job.model.prompts == ["with hooks", "without", "afterwards"] == asked(job)
+
+
+def lose_hooks(job: Job, project: Project) -> None:
+    """Take the relay away from the CLI that runs, as something that tidies up might, or `disableAllHooks`."""
+    line = command_line_of(job.client.session(project).pid)
+    Path(line[line.index("--settings") + 1]).with_name("relay.sh").unlink()
 
 
 @each_cli

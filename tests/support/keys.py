@@ -11,7 +11,7 @@ from tests.support.job import Job, until
 from tests.support.socket import TerminalClient
 from wxcode_jupyter.client.values import Project
 
-ENTER, ESCAPE, DOWN, UP, CLEAR_LINE = "\r", "\x1b", "\x1b[B", "\x1b[A", "\x15"
+ENTER, ESCAPE, DOWN, UP, CLEAR_LINE, CTRL_C = "\r", "\x1b", "\x1b[B", "\x1b[A", "\x15", "\x03"
 
 _AGAIN_S = 3.0
 _GIVE_UP_S = 40.0

@@ -105,19 +105,24 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
     ending = " " if "@" in text.split()[-1] else ""
     await terminal.write(_PASTE[0] + (text + ending).encode() + _PASTE[1])
     deadline = asyncio.get_running_loop().time() + settle_s
-    while True:
+    while not await confirm(terminal, text):
         screen = await terminal.screen()
-        reading = screens.read(screen)
-        if reading.box is not None and reading.box and screens.holds(reading.box, text):
-            break
-        if reading.asks or asyncio.get_running_loop().time() > deadline:
+        if screens.read(screen).asks or asyncio.get_running_loop().time() > deadline:
             raise AttentionNeeded(
                 "The text did not appear in Claude's input box as it should; Enter was not pressed. "
                 "Look at the terminal, and clear the box or answer what is shown.",
                 screen="\n".join(screen.lines),
             )
         await changed()
+
+
+async def confirm(terminal: Terminal, text: str) -> bool:
+    """Press Enter if the box holds this text, and tell whether it did."""
+    reading = screens.read(await terminal.screen())
+    if reading.kind is not screens.Kind.BOX or not reading.box or not screens.holds(reading.box, text):
+        return False
     await terminal.write(ENTER)
+    return True
 
 
 async def clear(terminal: Terminal, *, changed: Callable[[], Awaitable[None]], settle_s: float = 2.0) -> bool:

@@ -269,6 +269,11 @@ def _blocks(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
+def kept_at(folder: str, claude_session_id: str) -> str:
+    """Return where ``keep`` puts a conversation's link."""
+    return os.path.join(folder, f"{claude_session_id}.jsonl")
+
+
 def folder_of_links(data_dir: str, project_id: str) -> str:
     """Return the folder in which a project's transcripts are kept by hard link."""
     return str(Path(data_dir) / "transcripts" / project_id)

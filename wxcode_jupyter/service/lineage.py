@@ -8,9 +8,10 @@ the one before.
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from ..errors import StoreConflict
-from ..models import ClaudeSession, LineageCause
+from ..models import ClaudeSession, LineageCause, now
 from ..store.base import Store
 
 log = logging.getLogger(__name__)
@@ -48,10 +49,21 @@ class Lineage:
             await self._write_field(project.claude_session_id, newest.claude_session_id)
         return newest
 
-    async def follow(self, claude_session_id: str, cause: LineageCause, *, transcript_path: str | None = None) -> bool:
+    async def follow(
+        self,
+        claude_session_id: str,
+        cause: LineageCause,
+        *,
+        transcript_path: str | None = None,
+        at: datetime | None = None,
+    ) -> bool:
         """Make this id the project's conversation; True when it was not before. May be repeated.
 
-        ``transcript_path`` is where the CLI says that it keeps it: it cannot always be computed.
+        Args:
+            claude_session_id: The id.
+            cause: Why it is the project's now.
+            transcript_path: Where the CLI says that it keeps the transcript: it cannot always be computed.
+            at: When the CLI told of the id, which may be long ago; None for now.
 
         Raises:
             StoreConflict: another id got there in between: whoever asked must start again from ``current``.
@@ -69,7 +81,12 @@ class Lineage:
             if not won:
                 raise StoreConflict("Another conversation became this project's first in the meantime.")
         entry = ClaudeSession(
-            self._project_id, claude_session_id, cause, predecessor=newest, transcript_path=transcript_path
+            self._project_id,
+            claude_session_id,
+            cause,
+            predecessor=newest,
+            transcript_path=transcript_path,
+            created_at=at or now(),
         )
         await self._store.append_lineage(entry)
         await self._repair(claude_session_id)

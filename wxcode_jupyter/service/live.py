@@ -11,23 +11,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 
 from ..claude import delivery, menu, screens
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.screens import Kind
 from ..claude.transcript import Transcript
-from ..errors import AttentionNeeded, SessionNotRunning, StoreUnavailable, TerminalClosed
+from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Attention, OutputProject, SessionInfo, SessionState
 from ..terminal.session import TerminalSession
+from .deliverer import Deliverer
 from .recorder import Recorder
 from .state import may_follow
-from .turns import Turns
+from .turns import Accepted, Turns
 from .watch import ScreenWatch
 
 log = logging.getLogger(__name__)
 
 _TRUST_SETTLES_S = 3.0  # how long an answered trust screen may take to go away
-_INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _UNKNOWN = "No conversation found with session ID"
 
 
@@ -64,18 +65,17 @@ class LiveSession:
         self._message = ""
         self._loop = asyncio.get_running_loop()
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
-        self._seen: set[str] = set()
+        self._seen: set[str] = set()  # keys of hook events that are still in the spool
+        self._heard = 0  # how many hook events have come
+        self._heard_before = 0  # and how many when the last delivery began
         self._trusted_until = 0.0
         self._started = False  # SessionStart has fired
         self._question = False
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
         self._look_due: asyncio.TimerHandle | None = None
-        self._maybe_queued = True
         self._ending = False
-        self._input_free = asyncio.Event()
-        self._input_free.set()
+        self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch)
         self._wake = asyncio.Event()
-        self._output = asyncio.Event()
 
     # -- what others see and ask --------------------------------------------------------------------------------
 
@@ -105,17 +105,12 @@ class LiveSession:
 
     def enqueued(self) -> None:
         """A command was queued: look whether it can go out."""
-        self._maybe_queued = True
+        self._deliverer.maybe_queued = True
         self._wake.set()
 
     async def write_from_client(self, data: bytes) -> None:
-        """Pass on a client's keys; during a delivery they wait, two seconds at most, so that nothing is interleaved."""
-        try:
-            async with asyncio.timeout(_INPUT_HOLD_S):
-                await self._input_free.wait()
-        except TimeoutError:
-            log.warning("Project %s: a delivery took long; a client's input is let through.", self.project.id)
-        await self.terminal.write(data)
+        """Pass on a client's keys, never into the middle of a delivery."""
+        await self._deliverer.write_from_client(data)
 
     async def interrupt(self) -> None:
         """Press Esc. Raises ``SessionNotRunning`` when the process has ended."""
@@ -132,25 +127,15 @@ class LiveSession:
             raise AttentionNeeded(
                 "No trust screen is shown, so there is nothing to say Yes to.", screen="\n".join(screen.lines)
             )
-        await menu.choose(self.terminal, "Yes", changed=self._changed)
+        await menu.choose(self.terminal, "Yes", changed=self._deliverer.changed)
         self._wake.set()
 
     async def end(self, grace_s: float) -> None:
         """End the process: `/exit` when the box is free, then SIGTERM, then SIGKILL, ``grace_s`` seconds each."""
-
-        async def polite() -> None:
-            try:
-                await delivery.put(self.terminal, "/exit", changed=self._changed, settle_s=1.0)
-            except (delivery.NotFree, AttentionNeeded):
-                return
-
-        free = self.state is SessionState.IDLE and not self._turns.active and self._input_free.is_set()
+        free = self.state is SessionState.IDLE and not self._turns.active and not self._deliverer.typing
         self._ending = True
-        self._input_free.clear()
-        try:
-            await self.terminal.end(polite if free else None, grace_s)
-        finally:
-            self._input_free.set()
+        with self._deliverer.hold():
+            await self.terminal.end(self._deliverer.leave if free else None, grace_s)
         await self.closed.wait()
 
     def abort(self) -> None:
@@ -186,7 +171,7 @@ class LiveSession:
         self._wake.set()
 
     def _printed(self) -> None:
-        self._output.set()
+        self._deliverer.printed()
         if self.terminal.closed:
             self._wake.set()
         elif self._watches_screen():
@@ -200,7 +185,7 @@ class LiveSession:
         self._wake.set()
 
     def _watches_screen(self) -> bool:
-        return self.state is not SessionState.IDLE or self._maybe_queued
+        return self.state is not SessionState.IDLE or self._deliverer.maybe_queued
 
     async def _wait(self) -> None:
         if self._turns.unconfirmed:
@@ -229,16 +214,17 @@ class LiveSession:
             return
         self._settle()
         self._update_state()
-        if self.state is SessionState.IDLE and self._maybe_queued and not self._ending:
+        if self.state is SessionState.IDLE and self._deliverer.maybe_queued and not self._ending:
             await self._deliver_next()
 
     # -- hooks and transcript ---------------------------------------------------------------------------------------
 
     def _read_hooks(self) -> None:
-        for event in self._spool.load():
-            if event.key in self._seen:
-                continue
+        for event in self._spool.load(self._seen):
             self._seen.add(event.key)
+            self._heard += 1
+            self._watch.heard()
+            self._watch.hooks(missed=False)
             self._read_transcript()
             if event.name == "SessionStart":
                 self._on_session_start(event)
@@ -251,14 +237,19 @@ class LiveSession:
                 self._question = False
             self._settle()
             self.recorder.hook(event)
-            self.recorder.then(lambda key=event.key: self._spool.remove(key))  # type: ignore[misc]
+            self.recorder.then(partial(self._forget, event.key))
+
+    def _forget(self, key: str) -> None:
+        """Everything that a hook event says is in the store."""
+        self._spool.remove(key)
+        self._seen.discard(key)
 
     def _on_session_start(self, event: HookEvent) -> None:
         path = str(event.data.get("transcript_path", ""))
         if self._transcript is None or self._transcript.path != path:
             self._transcript = Transcript(path)
             if event.data.get("source") == "resume":
-                self._transcript.load()  # what was said before is no news
+                self._transcript.skip()  # what was said before is no news
         if self._started and event.data.get("source") == "startup":
             self._watch.begin()  # the CLI has restarted itself
         self.claude_session_id = event.claude_session_id
@@ -266,18 +257,23 @@ class LiveSession:
         self._started = True
 
     def _read_transcript(self) -> None:
-        if self._turns.active:
+        if self._turns.active or self._turns.standing:
             self._take_entries()
 
     def _take_entries(self) -> None:
         if self._transcript is not None:
+            before = self._transcript.offset
             for entry in self._transcript.load():
                 self._turns.on_entry(entry)
+            if self._transcript.offset != before:
+                self._watch.heard()
 
     def _settle(self) -> None:
         for change in self._turns.settle():
+            if isinstance(change, Accepted) and change.command is not None:
+                self._watch.hooks(missed=self._heard == self._heard_before)
             self.recorder.change(change, self.claude_session_id, self._transcript.path if self._transcript else None)
-            self._maybe_queued = True
+            self._deliverer.maybe_queued = True
 
     # -- the screen -------------------------------------------------------------------------------------------------
 
@@ -307,6 +303,7 @@ class LiveSession:
                 self._trusted_until = self._loop.time() + _TRUST_SETTLES_S
         if reading.kind is Kind.TRUST and self._loop.time() < self._trusted_until:
             return  # answered: what still shows of it is on its way out
+        await self._deliverer.follow_standing()
         self._attention = self._watch.attention(started=self._started, turn=self._turns.active)
         if self._watch.mark_ready(started=self._started):
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
@@ -321,16 +318,7 @@ class LiveSession:
         else:
             self._turns.on_idle_box()
         if ours:
-            await self._clear_box()
-
-    async def _clear_box(self) -> None:
-        """Remove our own text that the CLI put back into the box; clients' keys wait for it."""
-        self._input_free.clear()
-        try:
-            if not await delivery.clear(self.terminal, changed=self._changed):
-                log.warning("Project %s: the box could not be emptied; commands wait until it is.", self.project.id)
-        finally:
-            self._input_free.set()
+            await self._deliverer.clear_box()
 
     # -- the state ----------------------------------------------------------------------------------------------------
 
@@ -356,7 +344,7 @@ class LiveSession:
                 "Project %s: the session went from %s to %s, which the table forbids.", self.project.id, before, state
             )
         if state is SessionState.IDLE:
-            self._maybe_queued = True
+            self._deliverer.maybe_queued = True
         self._record_state(state, before=before)
 
     def _record_state(self, state: SessionState, *, before: SessionState) -> None:
@@ -367,45 +355,15 @@ class LiveSession:
     # -- delivery -----------------------------------------------------------------------------------------------------
 
     async def _deliver_next(self) -> None:
-        if self.recorder.pending or not self._watch.reading.free:
-            return  # the id is not saved yet, or the box is not free: the next change wakes us
-        try:
-            command = await self.recorder.next_command()
-            if command is None:
-                self._maybe_queued = False
-                return
-            if not await self.recorder.delivering(command):
-                return
-        except StoreUnavailable:
-            return
-        self._take_entries()  # what the user was told in the meantime is not about this command
-        self._input_free.clear()
-        try:
-            await delivery.put(self.terminal, command.text, changed=self._changed)
-        except delivery.NotFree:
-            self.recorder.requeue(command, "The input box was not free after all.")
-        except AttentionNeeded as error:
-            self.recorder.requeue(command, error.message)
-            self._watch.undelivered(error.message, await self.terminal.screen())
-            self._attention = self._watch.attention(started=self._started, turn=False)
-        except TerminalClosed:
-            self._turns.submit(command)  # how far it got, the transcript will tell
-        else:
-            self._turns.submit(command)
-        finally:
-            self._input_free.set()
-        self._looked_at = (-1, self._looked_at[1])
-        self._update_state()
-        self._wake.set()
+        if await self._deliverer.deliver_next(self.claude_session_id, begin=self._begin_delivery):
+            self._looked_at = (-1, self._looked_at[1])
+            self._attention = self._watch.attention(started=self._started, turn=self._turns.active)
+            self._update_state()
+            self._wake.set()
 
-    async def _changed(self) -> None:
-        """Return when the terminal has printed something, or after a tenth of a second."""
-        self._output.clear()
-        try:
-            async with asyncio.timeout(0.1):
-                await self._output.wait()
-        except TimeoutError:
-            return
+    def _begin_delivery(self) -> None:
+        self._heard_before = self._heard
+        self._take_entries()  # what the user was told in the meantime is not about this command
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -425,6 +383,8 @@ class LiveSession:
                 "the project was in another folder or HOME). The id is kept. Bring the transcript back and resume, or "
                 "begin a new conversation with `%wxmilestone resume --fresh`; the old id stays in the lineage."
             )
+            if kept := self.recorder.kept_transcript(self.claude_session_id):
+                self._message += f" A copy of the transcript was kept: {kept}"
             self._attention = Attention("conversation_unknown", self._message, self._watch.text)
         else:
             self._attention = None

@@ -6,6 +6,7 @@ Everything goes through the project's outbox, in the order in which it happened;
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -89,7 +90,7 @@ class Recorder:
             if known is None:
                 known = [entry.claude_session_id for entry in await self._store.load_lineage(self._project_id)]
             try:
-                await self._lineage.follow(session_id, cause, transcript_path=path)
+                await self._lineage.follow(session_id, cause, transcript_path=path, at=event.at)
                 await self._store.update_project(self._project_id, {"status": ProjectStatus.ACTIVE})
             except StoreConflict:
                 self._conflict()
@@ -104,6 +105,11 @@ class Recorder:
 
         self._outbox.put(write)
 
+    def kept_transcript(self, claude_session_id: str) -> str | None:
+        """Return the hard link that keeps a conversation's transcript, if there is one."""
+        path = transcript.kept_at(self._links_folder, claude_session_id)
+        return path if os.path.exists(path) else None
+
     # -- commands -------------------------------------------------------------------------------------------------
 
     async def next_command(self) -> Command | None:
@@ -111,9 +117,13 @@ class Recorder:
         page = await self._store.list_commands(self._project_id, statuses={CommandStatus.QUEUED}, limit=1)
         return page.items[0] if page.items else None
 
-    async def delivering(self, command: Command) -> bool:
-        """Take a queued command for delivery; False when somebody else did."""
-        changes = {"status": CommandStatus.DELIVERING, "delivering_at": now()}
+    async def delivering(self, command: Command, claude_session_id: str) -> bool:
+        """Take a queued command for delivery into this conversation; False when somebody else did."""
+        changes = {
+            "status": CommandStatus.DELIVERING,
+            "delivering_at": now(),
+            "claude_session_id": claude_session_id,
+        }
         try:
             moved = await self._store.move_command(command.id, {CommandStatus.QUEUED}, changes)
         except StoreUnavailable:

@@ -2,20 +2,23 @@
 
 The spool of the dead session (hook events nobody has read) and the transcript decide. A command goes back to the
 queue only when its prompt is provably not in the conversation; it is never marked as done because it might be.
+Where no hook came (they can be disabled) the transcript alone tells, by the text and the time of its entries.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.prompts import same_prompt
-from ..claude.transcript import find, load_all
+from ..claude.transcript import Entry, find, load_all
 from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
@@ -29,35 +32,81 @@ _OPEN = {CommandStatus.DELIVERING, CommandStatus.ACCEPTED}
 _ENDS = ("Stop", "StopFailure")
 
 
-def resolve(command: Command, events: Sequence[HookEvent], taken: Callable[[str | None, str], bool]) -> dict[str, Any]:
+def resolve(command: Command, events: Sequence[HookEvent], conversation: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields that an open command must have now that its process is dead.
 
     Args:
         command: One that is ``delivering`` or ``accepted``.
         events: The hook events of the dead session that were never processed, in order.
-        taken: Whether the transcript of a conversation (None where it is not known) has a prompt id.
+        conversation: The transcript of the conversation that ``conversation_of`` names.
     """
-    session_id, prompt_id = command.claude_session_id, command.prompt_id
-    for event in events:
-        asked = event.prompt_id if event.name == "UserPromptSubmit" else None
-        if prompt_id is None and asked and same_prompt(str(event.data.get("prompt", "")), command.text):
-            session_id, prompt_id = event.claude_session_id, asked
-    ends = [event for event in events if prompt_id and event.prompt_id == prompt_id and event.name in _ENDS]
+    prompt_id = command.prompt_id or _reported(command, events)[1]
+    place = _place(command, prompt_id, conversation)
     # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing down any more.
-    if command.status is CommandStatus.DELIVERING and (prompt_id is None or not taken(session_id, prompt_id)):
+    if command.status is CommandStatus.DELIVERING and place is None:
         return {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
-    found: dict[str, Any] = {
+    if place is not None:
+        prompt_id = next(entry.prompt_id for entry in reversed(conversation[: place + 1]) if entry.kind == "prompt")
+    found = {
         "prompt_id": prompt_id,
-        "claude_session_id": session_id,
+        "claude_session_id": conversation_of(command, events),
         "accepted_at": command.accepted_at or now(),
         "completed_at": now(),
     }
-    for event in ends:
-        if event.name == "Stop":
-            message = event.data.get("last_assistant_message")
-            return found | {"status": CommandStatus.COMPLETED, "outcome": "finished", "last_message": message}
-        return found | {"status": CommandStatus.FAILED, "error": str(event.data.get("error", "The turn failed."))}
-    return found | {"status": CommandStatus.INTERRUPTED, "error": CUT}
+    return found | _end(prompt_id, events, conversation[place + 1 :] if place is not None else ())
+
+
+def conversation_of(command: Command, events: Sequence[HookEvent]) -> str | None:
+    """Return the id of the conversation that an open command went into, as far as it got anywhere."""
+    reported, _ = _reported(command, events) if command.prompt_id is None else (None, None)
+    return reported or command.claude_session_id
+
+
+def _reported(command: Command, events: Sequence[HookEvent]) -> tuple[str | None, str | None]:
+    """Return the conversation and the prompt id under which a hook has reported the command."""
+    for event in events:
+        asked = event.name == "UserPromptSubmit" and event.prompt_id is not None
+        if asked and same_prompt(str(event.data.get("prompt", "")), command.text):
+            return event.claude_session_id, event.prompt_id
+    return None, None
+
+
+def _place(command: Command, prompt_id: str | None, conversation: Sequence[Entry]) -> int | None:
+    """Return where the conversation has the command: under its prompt id, or by its text after the delivery began."""
+    for number, entry in enumerate(conversation):
+        same = same_prompt(entry.text, command.text)
+        if entry.kind == "prompt" and prompt_id is not None and entry.prompt_id == prompt_id:
+            # 2.1.330 reports what waits in its queue under the id of the turn that runs, which is another's.
+            if same or entry.text.startswith("<"):
+                return number
+        elif entry.kind in ("prompt", "joined") and same and _is_later(entry, command.delivering_at):
+            return number
+    return None
+
+
+def _is_later(entry: Entry, time: datetime | None) -> bool:
+    return entry.at is not None and time is not None and entry.at >= time
+
+
+def _end(prompt_id: str | None, events: Sequence[HookEvent], following: Sequence[Entry]) -> dict[str, Any]:
+    """Return the fields that tell how a turn has ended: as its hook says, else as the transcript does."""
+    for event in events:
+        if event.name in _ENDS and event.prompt_id is not None and event.prompt_id == prompt_id:
+            if event.name == "Stop":
+                return _completed(event.data.get("last_assistant_message"))
+            return {"status": CommandStatus.FAILED, "error": str(event.data.get("error", "The turn failed."))}
+    last: Entry | None = None
+    for entry in takewhile(lambda entry: entry.kind != "prompt", following):
+        last = entry if entry.kind in ("assistant", "interrupt", "failed") else last
+    if last is not None and last.kind == "failed":
+        return {"status": CommandStatus.FAILED, "error": last.text}
+    if last is not None and last.final:
+        return _completed(last.text)
+    return {"status": CommandStatus.INTERRUPTED, "error": CUT}
+
+
+def _completed(message: object) -> dict[str, Any]:
+    return {"status": CommandStatus.COMPLETED, "outcome": "finished", "last_message": message}
 
 
 class Recovery:
@@ -84,13 +133,23 @@ class Recovery:
         """Make the ids that were reported the project's, one after another; those that are already are passed over."""
         starts = [next(group) for _, group in groupby(starts, lambda event: event.claude_session_id)]
         ids = [event.claude_session_id for event in starts]
-        known = [entry.claude_session_id for entry in await self._store.load_lineage(project_id)]
+        entries = await self._store.load_lineage(project_id)
+        known = [entry.claude_session_id for entry in entries]
+        newest = entries[-1].created_at if entries else None
         done = max(n for n in range(min(len(ids), len(known)) + 1) if known[len(known) - n :] == ids[:n])
         lineage = Lineage(self._store, project_id)
         try:
             for event in starts[done:]:
+                if newest is not None and event.at is not None and event.at < newest:
+                    # The project was used elsewhere since, by somebody who could not know of this one.
+                    log.warning(
+                        "Project %s: conversation %s began before the present one, which stays the project's.",
+                        project_id,
+                        event.claude_session_id,
+                    )
+                    continue
                 cause = cause_of(str(event.data.get("source"))) if known else LineageCause.NEW
-                await lineage.follow(event.claude_session_id, cause, transcript_path=event.transcript_path)
+                await lineage.follow(event.claude_session_id, cause, transcript_path=event.transcript_path, at=event.at)
                 known.append(event.claude_session_id)
         except StoreConflict as error:
             log.warning("Project %s: %s It is the one that counts.", project_id, error)
@@ -102,16 +161,14 @@ class Recovery:
             if entry.transcript_path:
                 paths.setdefault(entry.claude_session_id, entry.transcript_path)
 
-        def taken(session_id: str | None, prompt_id: str) -> bool:
-            if session_id is None:
-                return False
-            path = find(self._environment, workspace, session_id, known=paths.get(session_id))
-            return any(entry.kind == "prompt" and entry.prompt_id == prompt_id for entry in load_all(path))
-
         while True:
             page = await self._store.list_commands(project_id, statuses=_OPEN, limit=100)
             for command in page.items:
-                changes = resolve(command, events, taken)
+                conversation: list[Entry] = []
+                if session_id := conversation_of(command, events):
+                    path = find(self._environment, workspace, session_id, known=paths.get(session_id))
+                    conversation = await asyncio.to_thread(load_all, path)
+                changes = resolve(command, events, conversation)
                 await self._record(project_id, command, changes, paths.get(changes["claude_session_id"]) or None)
             if len(page.items) < 100:
                 return

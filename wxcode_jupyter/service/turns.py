@@ -1,8 +1,9 @@
 """Following Claude's turns: which command a prompt belongs to, whether it was taken, and how its turn ended.
 
 Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended`` and ``Requeued`` come
-out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone
-    proves nothing, because another hook may refuse the prompt after ours has fired.
+out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone proves
+nothing, because another hook may refuse the prompt after ours has fired. Hooks can be missing altogether; then the
+transcript tells which command a prompt belongs to as well, and whether it was answered.
 """
 
 from __future__ import annotations
@@ -88,9 +89,12 @@ class Turns:
 
     def __init__(self) -> None:
         self._submitted: Command | None = None
+        self._standing: Command | None = None
         self._turn: _Turn | None = None
         self._next: list[_Turn] = []  # reported while another turn seems to run
         self._taken: set[str] = set()
+        self._newest = ""  # the last prompt in the transcript
+        self._answers: dict[str, _End | None] = {}  # how the transcript says that the turn of a prompt has ended
         self._known: set[str] = set()  # prompts of which a turn was made
         self._unannounced: dict[str, str] = {}  # prompts of the transcript that no hook has reported, and their texts
         self._over: dict[str, _End] = {}  # ends reported of prompts that are not known yet
@@ -119,6 +123,11 @@ class Turns:
         return self._submitted is not None
 
     @property
+    def standing(self) -> Command | None:
+        """The command whose text was put into the terminal without an Enter; the user may press it."""
+        return self._standing
+
+    @property
     def blocked(self) -> bool:
         """Whether the transcript says that a hook refused the prompt of the turn that should run."""
         return bool(self._blocked) and self._turn is not None and not self._turn.accepted
@@ -136,8 +145,12 @@ class Turns:
 
     def submit(self, command: Command) -> None:
         """Note that Enter was pressed for this command."""
-        self._submitted = command
+        self._submitted, self._standing = command, None
         self._blocked = ""
+
+    def stand(self, command: Command | None) -> None:
+        """Note that the text of this command was typed, and Enter was not pressed; None: it stands there no longer."""
+        self._standing = command
 
     def on_hook(self, event: HookEvent) -> None:
         """Take a hook event of the CLI."""
@@ -168,6 +181,12 @@ class Turns:
         match entry.kind:
             case "prompt" if entry.prompt_id:
                 self._take(entry.prompt_id, entry.text)
+            case "assistant":
+                self._answers[self._newest] = _End(CommandStatus.COMPLETED, entry.text) if entry.final else None
+            case "failed":
+                self._answers[self._newest] = _End(CommandStatus.FAILED, error=entry.text)
+            case "ended":
+                self._end_noted(self._newest)
             case "interrupt":
                 # With a prompt in the CLI's queue, the entry has the id of that one, which comes next.
                 ahead = entry.prompt_id not in self._known
@@ -207,8 +226,7 @@ class Turns:
         """The screen shows that the turn was ended without a hook: given back to the box, refused, or long idle."""
         if self._turn is not None and self._turn.end is None:
             if self._turn.prompt_id in self._taken:
-                end = _End(CommandStatus.INTERRUPTED, error="Interrupted before the first token.")
-                self._end(self._turn.prompt_id, end)
+                self._end(self._turn.prompt_id, self._end_without_hook("Interrupted before the first token."))
             else:
                 self._fail_unaccepted(f"{BLOCKED} {self._blocked}".strip())
                 self._blocked = ""
@@ -226,13 +244,13 @@ class Turns:
         """The process is dead, and everything it wrote has been read."""
         self.begin_unannounced(self.unannounced)
         self._cli_queue.clear()
-        if self._submitted is not None:
-            self._changes.append(Requeued(self._submitted))
-            self._submitted = None
+        for command in filter(None, (self._submitted, self._standing)):
+            self._changes.append(Requeued(command))
+        self._submitted = self._standing = None
         while (turn := self._turn) is not None:
             # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing any more.
             if turn.prompt_id in self._taken:
-                self._end(turn.prompt_id, _End(CommandStatus.INTERRUPTED, error=CUT))
+                self._end(turn.prompt_id, self._end_without_hook(CUT))
             elif turn.command:
                 self._changes.append(Requeued(turn.command))
             self._conclude()
@@ -253,12 +271,14 @@ class Turns:
             turn.accepted = True
             self._changes.append(Accepted(turn.command, turn.prompt_id))
         if turn is not None and turn.accepted and turn.end is not None:
+            self._answers.pop(turn.prompt_id, None)
             if turn.command is not None:
                 self._changes.append(Ended(turn.command, turn.end.status, turn.end.last_message, turn.end.error))
             self._turn = None
 
     def _take(self, prompt_id: str, text: str) -> None:
         """A prompt is in the transcript."""
+        self._newest = prompt_id
         if prompt_id in self._taken:
             return  # 2.1.197 adds what a hook said under the same id
         self._taken.add(prompt_id)
@@ -283,8 +303,9 @@ class Turns:
         turn, command = self._turn, None
         if turn and turn.prompt_id not in self._taken and turn.command and same_prompt(text, turn.command.text):
             self._submitted, self._turn = turn.command, None  # reported before under the id of a turn unknown to us
-        if self._submitted is not None and same_prompt(text, self._submitted.text):
-            command, self._submitted = self._submitted, None
+        ours = self._submitted or self._standing
+        if ours is not None and same_prompt(text, ours.text):
+            command, self._submitted, self._standing = ours, None, None
             self._changes.append(Bound(command, prompt_id))
         # While a turn runs this one waits in the CLI's queue, or the running one was ended without a word: what is
         # heard next, of which of the two, tells.
@@ -316,11 +337,24 @@ class Turns:
             self._over[prompt_id] = end
         self._end(prompt_id, end)
 
+    def _end_noted(self, prompt_id: str) -> None:
+        """The transcript says that a turn is over; where hooks fire they have said so before."""
+        end = self._answers.get(prompt_id) or _End(CommandStatus.COMPLETED)
+        if prompt_id in self._unannounced:
+            self._over[prompt_id] = end
+        else:
+            self._end(prompt_id, end)
+
     def _end(self, prompt_id: str | None, end: _End) -> None:
         self._skip_to(prompt_id)
         turn = self._turn
         if turn is not None and turn.end is None and prompt_id in (None, turn.prompt_id):
             turn.end = end
+
+    def _end_without_hook(self, otherwise: str) -> _End:
+        """Return how the turn that runs has ended: as the transcript says, else it was interrupted."""
+        answer = self._answers.get(self._turn.prompt_id) if self._turn else None
+        return answer or _End(CommandStatus.INTERRUPTED, error=otherwise)
 
     def _abandon(self) -> None:
         """Another turn or conversation has begun: the turn before was ended without a word."""

@@ -16,11 +16,12 @@ from .turns import Turns
 
 HOOKS_EXPECTED_S = 10.0  # from a visible box to SessionStart; 0.1 s on an idle machine
 GIVEN_BACK_S = 0.5  # how long the prompt must stand in an idle box again before its turn counts as interrupted
-SILENT_S = 10.0  # how long an idle box without that must stand before a turn counts as ended without a hook
+SILENT_S = 10.0  # how long an idle box must stand, and nothing be heard, before a turn counts as ended without a hook
+WITHDRAWN_S = 5.0  # how long the box must be empty again before a text without Enter counts as taken out by the user
 
 _HOOKS_DISABLED = (
-    "Claude Code is up, but its hooks do not fire (disableAllHooks, or another --settings): commands could not be "
-    "acknowledged. Allow hooks in its settings, then stop and resume."
+    "Claude Code is up, but its hooks do not fire (disableAllHooks, another --settings, or a full disk): commands "
+    "could not be acknowledged. Allow hooks in its settings, then stop and resume."
 )
 _NOT_READY = "Claude Code has not become ready. The screen may say why."
 
@@ -44,6 +45,7 @@ class ScreenWatch:
         self._title_idle = True
         self._undelivered: Attention | None = None
         self._surfaced = False  # whether anything came of the text that was not delivered
+        self._hooks_missed = False
         self._since: dict[str, float] = {}  # condition -> since when it has held
 
     def see(self, view: ScreenView) -> None:
@@ -57,8 +59,15 @@ class ScreenWatch:
         """The CLI starts, or has restarted itself: the box must be seen again."""
         self.ready = False
         self._waits_since = self._clock()
-        self._undelivered = None
         self._since.clear()
+
+    def heard(self) -> None:
+        """Something was heard of the CLI: no turn has ended in silence."""
+        self._since.pop("silent", None)
+
+    def hooks(self, *, missed: bool) -> None:
+        """Note that a prompt was taken and no hook has told of it, or that hooks fire."""
+        self._hooks_missed = missed
 
     def mark_ready(self, *, started: bool) -> bool:
         """Tell whether the session has just become ready: its conversation has started, and the box is there."""
@@ -68,14 +77,24 @@ class ScreenWatch:
         return True
 
     def undelivered(self, message: str, view: ScreenView) -> None:
-        """A text did not get into the box as it should: somebody must look, until the box is free again.
-
-        A box that has stayed free tells nothing: the CLI may yet read the text, and would read another one behind it.
-        """
+        """A text did not get into the box as it should, and Enter was not pressed: somebody must look."""
         self._surfaced = False
         self.see(view)
         self._undelivered = Attention("delivery", message, self.text)
         self._since.clear()
+
+    def delivered(self) -> None:
+        """It is known what became of the text that stood there."""
+        self._undelivered = None
+
+    def withdrawn(self, *, turn: bool) -> bool:
+        """Tell whether the text that was put in without Enter has been taken out of the box again, and no turn runs.
+
+        A box that has stayed free tells nothing: the CLI may yet read the text, and would read another one behind it.
+        One that has just become free does not either: the user may have pressed Enter.
+        """
+        free = self._surfaced and self.reading.free and not turn
+        return self._held("withdrawn", free) >= WITHDRAWN_S
 
     def attention(self, *, started: bool, turn: bool) -> Attention | None:
         """Return why a person is needed now, if one is.
@@ -88,9 +107,9 @@ class ScreenWatch:
         if reading.asks and not (reading.kind is Kind.MENU and turn):
             return Attention(reading.kind.value, reading.message, self.text)
         if self._undelivered is not None:
-            if not reading.free or not self._surfaced:
-                return self._undelivered
-            self._undelivered = None
+            return self._undelivered
+        if self._hooks_missed and not turn:
+            return Attention("hooks_disabled", _HOOKS_DISABLED, self.text)
         if self.ready:
             return None
         if not started and self._held("box without hook", reading.kind is Kind.BOX) > HOOKS_EXPECTED_S:

@@ -161,7 +161,7 @@ class TestCommands:
 
     async def test_only_one_takes_it(self, desk: Desk) -> None:
         command = await desk.add_command()
-        taken = await asyncio.gather(*(desk.recorder.delivering(command) for _ in range(5)))
+        taken = await asyncio.gather(*(desk.recorder.delivering(command, "a") for _ in range(5)))
         assert taken.count(True) == 1
         assert await desk.status(command) is CommandStatus.DELIVERING
         assert await desk.told() == ["command_delivering"]
@@ -170,7 +170,7 @@ class TestCommands:
         command = await desk.add_command()
         lose_answers("move_command")
         with pytest.raises(StoreUnavailable):
-            await desk.recorder.delivering(command)
+            await desk.recorder.delivering(command, "a")
         assert await desk.status(command) is CommandStatus.QUEUED
 
     @pytest.mark.parametrize("lost", [(), ("move_command", "append_event", "move_milestone", "mark_born")])
@@ -179,7 +179,7 @@ class TestCommands:
     ) -> None:
         command = await desk.add_command(of_milestone=True)
         desk.recorder.conversation(session_start("a"), first=True)
-        await desk.recorder.delivering(command)
+        await desk.recorder.delivering(command, "a")
         await desk.outbox.flush()
         path = tmp_path / "a.jsonl"
         path.write_text("{}\n")
@@ -211,7 +211,7 @@ class TestCommands:
     @pytest.mark.parametrize("status", [CommandStatus.FAILED, CommandStatus.INTERRUPTED])
     async def test_an_end_without_acceptance(self, desk: Desk, status: CommandStatus) -> None:
         command = await desk.add_command()
-        await desk.recorder.delivering(command)
+        await desk.recorder.delivering(command, "a")
         desk.recorder.change(Ended(command, status, error="why"), "a", None)
         assert await desk.status(command) is status
         found = await desk.store.get_command(command.id)
@@ -219,7 +219,7 @@ class TestCommands:
 
     async def test_back_to_the_queue_at_its_old_place(self, desk: Desk) -> None:
         command, _ = await desk.add_command(), await desk.add_command()
-        await desk.recorder.delivering(command)
+        await desk.recorder.delivering(command, "a")
         desk.recorder.change(Bound(command, "p"), "a", None)
         desk.recorder.change(Requeued(command), "a", None)
         await desk.outbox.flush()
@@ -227,7 +227,7 @@ class TestCommands:
 
     async def test_what_has_ended_cannot_be_put_back(self, desk: Desk) -> None:
         command = await desk.add_command()
-        await desk.recorder.delivering(command)
+        await desk.recorder.delivering(command, "a")
         desk.recorder.change(Ended(command, CommandStatus.FAILED), "a", None)
         desk.recorder.requeue(command, "")
         assert await desk.status(command) is CommandStatus.FAILED

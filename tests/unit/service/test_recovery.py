@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from wxcode_jupyter.models import (
     MilestoneStatus,
     OutputProject,
     ProjectOptions,
+    now,
 )
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.lineage import Lineage
@@ -27,6 +29,7 @@ from wxcode_jupyter.service.turns import CUT
 from wxcode_jupyter.store.base import Store
 
 TEXT, SESSION = "build the thing", "session-a"
+LONG_AGO = datetime.fromtimestamp(0, UTC)  # the hook events are from the microsecond after
 
 
 class Remains:
@@ -45,15 +48,30 @@ class Remains:
         event = {"hook_event_name": name, "session_id": session, **data}
         (spool / f"{self._number:019}-1.json").write_text(json.dumps(event))
 
-    def entry(self, prompt_id: str, *, session: str = SESSION) -> None:
+    def entry(self, prompt_id: str, *, session: str = SESSION, text: str = TEXT, at: datetime | None = None) -> None:
+        self._write(
+            {
+                "type": "user",
+                "promptId": prompt_id,
+                "message": {"role": "user", "content": text},
+                "timestamp": (at or now()).isoformat(),
+            },
+            session,
+        )
+
+    def _write(self, line: dict[str, Any], session: str = SESSION) -> None:
         path = Path(transcript_path(self.environment, self._workspace, session))
         path.parent.mkdir(parents=True, exist_ok=True)
-        line = {"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": TEXT}}
         with path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     def leave(self, *what: str) -> None:
-        """Leave what the words say; `other` is a prompt of the user's, `anonymous` a Stop without an id."""
+        """Leave what the words say.
+
+        `other` and `another` are a prompt of the user's in the spool and in the transcript (under the id `p`);
+        `earlier` is the same text, asked before; `answer`, `words` and `error` are what came in the transcript;
+        `anonymous` is a Stop without an id.
+        """
         for word in what:
             match word:
                 case "hook":
@@ -62,6 +80,26 @@ class Remains:
                     self.hook("UserPromptSubmit", prompt_id="q", prompt="what time is it?")
                 case "entry":
                     self.entry("p")
+                case "another":
+                    self.entry("p", text="what time is it?")
+                case "earlier":
+                    self.entry("e", at=LONG_AGO)
+                case "joined":
+                    attachment = {"type": "queued_command", "prompt": TEXT}
+                    self._write({"type": "attachment", "attachment": attachment, "timestamp": now().isoformat()})
+                case "answer" | "words":
+                    self._write(
+                        {
+                            "type": "assistant",
+                            "message": {
+                                "content": [{"type": "text", "text": "done"}],
+                                "stop_reason": "end_turn" if word == "answer" else "tool_use",
+                            },
+                        }
+                    )
+                case "error":
+                    message = {"content": [{"type": "text", "text": "overloaded"}]}
+                    self._write({"type": "assistant", "isApiErrorMessage": True, "message": message})
                 case "stop":
                     self.hook("Stop", prompt_id="p", last_assistant_message="done")
                 case "fail":
@@ -91,6 +129,7 @@ async def add_command(store: Store, project: OutputProject, status: CommandStatu
 
 
 BOUND = {"prompt_id": "p", "claude_session_id": SESSION}
+SENT = {"delivering_at": now(), "claude_session_id": SESSION}
 D, A = CommandStatus.DELIVERING, CommandStatus.ACCEPTED
 
 
@@ -112,6 +151,20 @@ D, A = CommandStatus.DELIVERING, CommandStatus.ACCEPTED
         (D, {}, "hook entry stop", CommandStatus.COMPLETED),
         (D, BOUND, "entry stop", CommandStatus.COMPLETED),
         (D, {}, "hook entry fail", CommandStatus.FAILED),
+        # the transcript tells how, where no hook did
+        (D, {}, "hook entry answer", CommandStatus.COMPLETED),
+        (D, BOUND, "entry words", CommandStatus.INTERRUPTED),
+        (D, BOUND, "entry words answer", CommandStatus.COMPLETED),
+        (D, BOUND, "entry words error", CommandStatus.FAILED),
+        # hooks are disabled: the transcript tells it all
+        (D, SENT, "", CommandStatus.QUEUED),
+        (D, SENT, "earlier", CommandStatus.QUEUED),
+        (D, SENT, "earlier entry", CommandStatus.INTERRUPTED),
+        (D, SENT, "earlier entry answer", CommandStatus.COMPLETED),
+        # it waited in the CLI's queue: 2.1.330 had reported it under the id of the turn that ran
+        (D, BOUND, "another", CommandStatus.QUEUED),
+        (D, {}, "hook another answer", CommandStatus.QUEUED),
+        (D, SENT, "hook another joined answer", CommandStatus.COMPLETED),
         # accepted before the death
         (A, BOUND, "", CommandStatus.INTERRUPTED),
         (A, BOUND, "entry", CommandStatus.INTERRUPTED),
@@ -142,7 +195,7 @@ async def test_each_point_of_a_delivery(
     settled = status in (D, A) and expected.final
     if expected is CommandStatus.QUEUED:
         assert replace(found, delivering_at=None) == replace(
-            command, status=expected, prompt_id=None, claude_session_id=None
+            command, status=expected, prompt_id=None, claude_session_id=None, delivering_at=None
         )
     if settled:
         assert (found.prompt_id, found.claude_session_id) == ("p", SESSION)
@@ -202,11 +255,25 @@ class TestIds:
         self, store: Store, project: OutputProject, remains: Remains, recovery: Recovery, known: list[str]
     ) -> None:
         for session in known:
-            await Lineage(store, project.id).follow(session, LineageCause.CLEAR)
+            await Lineage(store, project.id).follow(session, LineageCause.CLEAR, at=LONG_AGO)
         for session in "abc":
             remains.hook("SessionStart", session=session, source="clear")
         await recovery.run(project.id, project.workspace_path)
         assert [session for session, _ in await self.ids(store, project)] == ["a", "b", "c"]
+
+    async def test_one_from_before_the_present_conversation_is_not(
+        self,
+        store: Store,
+        project: OutputProject,
+        remains: Remains,
+        recovery: Recovery,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        remains.hook("SessionStart", session="a", source="clear")
+        await Lineage(store, project.id).follow("elsewhere", LineageCause.CLEAR)
+        await recovery.run(project.id, project.workspace_path)
+        assert await self.ids(store, project) == [("elsewhere", "clear")]
+        assert "conversation a began before" in caplog.text
 
     async def test_a_failure_half_way_is_made_up_for(
         self,

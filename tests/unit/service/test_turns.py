@@ -30,11 +30,12 @@ TEXT, OTHERS = "build the thing", "what time is it?"
 class Story:
     """A sequence of steps, told in words, and the changes that came out of it.
 
-    ``submit``: Enter was pressed for a command. ``hook p`` / ``user u``: the CLI reports the command's prompt, or one
-    of the user's, under this id. ``entry p`` / ``own u``, ``interrupt p``, ``unknown /x``, ``blocked``, ``stopped``,
-    ``queued``, ``unqueued``, ``emptied``, ``joined``: entries of the transcript. ``stop p``, ``fail p``, ``tool p``,
-    ``start``, ``compact``: other hooks; ``all``: there are no more hooks from before. ``idle``, ``silent``: looks at
-    the screen. ``exit``: it is dead.
+    ``submit``: Enter was pressed for a command; ``stand``: its text was put in without Enter. ``hook p`` / ``user u``:
+    the CLI reports the command's prompt, or one of the user's, under this id. ``entry p`` / ``own u``, ``interrupt p``,
+    ``unknown /x``, ``blocked``, ``stopped``, ``answer``, ``words``, ``error``, ``ended``, ``queued``, ``unqueued``,
+    ``emptied``, ``joined``: entries of the transcript. ``stop p``, ``fail p``, ``tool p``, ``start``, ``compact``:
+    other hooks; ``all``: there are no more hooks from before. ``idle``, ``silent``: looks at the screen. ``exit``: it
+    is dead.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,15 @@ class Story:
                 turns.submit(Command(self.submitted[-1], "project", TEXT))
             case "hook" | "user":
                 self._hook("UserPromptSubmit", prompt_id, prompt=TEXT if word == "hook" else OTHERS)
+            case "stand":
+                self.submitted.append(f"c{len(self.submitted)}")
+                turns.stand(Command(self.submitted[-1], "project", TEXT))
+            case "answer" | "words":
+                turns.on_entry(Entry("assistant", "said", None, final=word == "answer"))
+            case "ended":
+                turns.on_entry(Entry("ended", "", None))
+            case "error":
+                turns.on_entry(Entry("failed", "API Error: 400", None))
             case "stop":
                 self._hook("Stop", prompt_id, last_assistant_message="done")
             case "fail":
@@ -161,6 +171,25 @@ def in_words(change: Change) -> str:
         ("user u, own u, submit, hook u, exit", "user's u, requeued"),
         ("submit, hook p, entry p, own u, interrupt u, all", "bound p, accepted p, interrupted, user's u"),
         ("submit, hook p, entry p, interrupt u, user u, own u", "bound p, accepted p, interrupted, user's u"),
+        # hooks do not fire: the transcript alone tells
+        ("submit, entry p, answer, all, idle", "bound p, accepted p, completed"),
+        ("submit, entry p, all, answer, words, idle", "bound p, accepted p, interrupted"),
+        ("submit, entry p, all, answer, exit", "bound p, accepted p, completed"),
+        ("submit, entry p, answer, ended, all", "bound p, accepted p, completed"),
+        ("submit, entry p, all, words, answer, ended", "bound p, accepted p, completed"),
+        ("submit, entry p, all, ended", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, answer, ended, stop p", "bound p, accepted p, completed"),
+        ("user u, own u, stop u, submit, ended", "user's u"),  # of the turn before, read late
+        ("submit, entry p, all, error, idle", "bound p, accepted p, failed"),
+        ("submit, entry p, all, answer, own u, all, idle, idle", "bound p, accepted p, completed, user's u"),
+        ("user u, own u, answer, stop u, submit, entry p, all, idle", "user's u, bound p, accepted p, interrupted"),
+        # the text stands in the box, and the user presses Enter, or does not
+        ("stand, hook p, entry p, stop p", "bound p, accepted p, completed"),
+        ("stand, entry p, all, answer, idle", "bound p, accepted p, completed"),
+        ("stand, user u, own u, stop u", "user's u"),
+        ("stand, user u, own u, stop u, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
+        ("stand, exit", "requeued"),
+        ("stand, hook p, exit", "bound p, requeued"),
         # another conversation begins
         ("submit, hook p, entry p, compact, stop p", "bound p, accepted p, completed"),
         ("submit, hook p, entry p, start", "bound p, accepted p, interrupted"),
@@ -191,6 +220,9 @@ def test_a_story(steps: str, expected: str) -> None:
         ("submit, hook p, entry p, interrupt p", None, "Interrupted."),
         ("submit, hook p, entry p, idle", None, "Interrupted before the first token."),
         ("submit, hook p, entry p, exit", None, CUT),
+        ("submit, entry p, answer, exit", "said", None),
+        ("submit, entry p, answer, ended, all", "said", None),
+        ("submit, entry p, error, exit", None, "API Error: 400"),
         ("submit, hook p, idle", None, BLOCKED),
         ("submit, hook p, blocked, idle", None, f"{BLOCKED} blocked by hook:\nnot here"),
         ("blocked, submit, hook p, idle", None, BLOCKED),
@@ -210,6 +242,8 @@ def test_what_is_said_of_the_end(steps: str, message: str | None, error: str | N
     [
         ("user u, stop u, entry u", False, False, False, ""),
         ("submit", True, True, True, TEXT),
+        ("stand", False, False, False, ""),
+        ("stand, hook p", True, True, False, TEXT),
         ("submit, hook p", True, True, False, TEXT),
         ("submit, hook p, entry p", True, False, False, TEXT),
         ("submit, hook p, entry p, stop p", False, False, False, ""),
@@ -238,8 +272,8 @@ def test_what_is_waited_for(steps: str, active: bool, unconfirmed: bool, awaits_
 
 IDS = ("p", "q", "r")
 STEPS = st.sampled_from(
-    ["submit", "unknown", "idle", "silent", "start", "interrupt", "stop", "all"]
-    + ["compact", "blocked", "stopped", "queued", "unqueued", "emptied", "joined"]
+    ["submit", "stand", "unknown", "idle", "silent", "start", "interrupt", "stop", "all"]
+    + ["compact", "answer", "words", "error", "ended", "blocked", "stopped", "queued", "unqueued", "emptied", "joined"]
     + [f"{word} {each}" for word in ("hook", "user", "entry", "own", "stop", "tool", "interrupt") for each in IDS]
 )
 
@@ -251,7 +285,8 @@ STEPS = st.sampled_from(
 def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]) -> None:
     story = Story()
     for step in [*steps, "exit"]:
-        if step != "submit" or not story.turns.active:  # the session submits nothing while a turn runs
+        # The session puts no text in while a turn runs, or another text stands there.
+        if step not in ("submit", "stand") or not (story.turns.active or story.turns.standing):
             story.tell(step)
     for command_id in story.submitted:
         mine = [change for change in story.changes if change.command and change.command.id == command_id]
@@ -269,7 +304,7 @@ def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(STEPS, max_size=25))
 def test_after_the_end_nothing_is_open(steps: list[str]) -> None:
-    story = told([*(step for step in steps if step != "submit"), "exit"])
+    story = told([*(step for step in steps if step not in ("submit", "stand")), "exit"])
     assert not story.turns.active
     assert all(isinstance(change, Accepted) and change.command is None for change in story.changes)
 

@@ -1,0 +1,135 @@
+"""Getting a project's queued commands into the box of its CLI, one at a time, each with one Enter.
+
+A command whose text did not appear in the box as it should is neither lost nor typed again: it *stands* there, as
+``delivering``, until the text appears after all (Enter is pressed then), the user presses Enter himself (the hook or
+the transcript tells), or the box has been emptied (it goes back to its place in the queue).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+
+from ..claude import delivery
+from ..errors import AttentionNeeded, StoreUnavailable, TerminalClosed
+from ..terminal.session import TerminalSession
+from .recorder import Recorder
+from .turns import Turns
+from .watch import ScreenWatch
+
+log = logging.getLogger(__name__)
+
+_INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
+
+
+class Deliverer:
+    """Types for one session, and keeps clients' keys apart from what it types.
+
+    Attributes:
+        maybe_queued: Whether a command may be waiting; false spares the store a question.
+    """
+
+    def __init__(
+        self, project_id: str, terminal: TerminalSession, recorder: Recorder, turns: Turns, watch: ScreenWatch
+    ) -> None:
+        self.maybe_queued = True
+        self._project_id = project_id
+        self._terminal = terminal
+        self._recorder = recorder
+        self._turns = turns
+        self._watch = watch
+        self._free = asyncio.Event()
+        self._free.set()
+        self._output = asyncio.Event()
+
+    @property
+    def typing(self) -> bool:
+        """Whether something is being typed now."""
+        return not self._free.is_set()
+
+    def printed(self) -> None:
+        """Note that the terminal has printed something."""
+        self._output.set()
+
+    async def changed(self) -> None:
+        """Return when the terminal has printed something, or after a tenth of a second."""
+        self._output.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await self._output.wait()
+
+    async def write_from_client(self, data: bytes) -> None:
+        """Pass on a client's keys; during a delivery they wait, two seconds at most, so that nothing is interleaved."""
+        try:
+            async with asyncio.timeout(_INPUT_HOLD_S):
+                await self._free.wait()
+        except TimeoutError:
+            log.warning("Project %s: a delivery took long; a client's input is let through.", self._project_id)
+        await self._terminal.write(data)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let clients' keys wait meanwhile."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+    async def deliver_next(self, claude_session_id: str, *, begin: Callable[[], None]) -> bool:
+        """Deliver the command that waits longest, if one does and the box is free; tell whether it was tried.
+
+        ``begin`` is called when nothing but typing is left to do.
+        """
+        if self._recorder.pending or not self._watch.reading.free:
+            return False  # the id is not saved yet, or the box is not free: the next change wakes us
+        try:
+            command = await self._recorder.next_command()
+            if command is None:
+                self.maybe_queued = False
+                return False
+            if not await self._recorder.delivering(command, claude_session_id):
+                return False
+        except StoreUnavailable:
+            return False
+        begin()
+        with self.hold():
+            try:
+                await delivery.put(self._terminal, command.text, changed=self.changed)
+            except delivery.NotFree:
+                self._recorder.requeue(command, "The input box was not free after all.")
+            except AttentionNeeded as error:
+                self._turns.stand(command)
+                self._watch.undelivered(error.message, await self._terminal.screen())
+            except TerminalClosed:
+                self._turns.submit(command)  # how far it got, the transcript will tell
+            else:
+                self._turns.submit(command)
+        return True
+
+    async def follow_standing(self) -> None:
+        """Look what has become of a text that stands in the terminal without Enter."""
+        command = self._turns.standing
+        if command is None:
+            self._watch.delivered()
+        elif self._watch.holds(command.text):
+            with self.hold():
+                if await delivery.confirm(self._terminal, command.text):
+                    self._turns.submit(command)
+        elif self._watch.withdrawn(turn=self._turns.active):
+            self._turns.stand(None)
+            self._recorder.requeue(command, "The text was taken out of the box before Enter was pressed.")
+            self.maybe_queued = True
+
+    async def clear_box(self) -> None:
+        """Remove our own text that the CLI put back into the box."""
+        with self.hold():
+            if not await delivery.clear(self._terminal, changed=self.changed):
+                log.warning("Project %s: the box could not be emptied; commands wait until it is.", self._project_id)
+
+    async def leave(self) -> None:
+        """Ask the CLI to end, by its own command, if the box takes it."""
+        with contextlib.suppress(delivery.NotFree, AttentionNeeded):
+            await delivery.put(self._terminal, "/exit", changed=self.changed, settle_s=1.0)
