@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from functools import partial
 
 from ..claude import delivery, menu, screens
-from ..claude.hooks import HookEvent, HookSpool
+from ..claude.hooks import HookSpool
 from ..claude.screens import Kind
-from ..claude.transcript import Transcript
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Attention, OutputProject, SessionInfo, SessionState
 from ..terminal.session import TerminalSession
 from .deliverer import Deliverer
+from .listener import Listener
 from .recorder import Recorder
 from .state import may_follow
-from .turns import Accepted, Turns
+from .turns import Turns
 from .watch import ScreenWatch
 
 log = logging.getLogger(__name__)
@@ -54,30 +52,28 @@ class LiveSession:
         self.terminal = terminal
         self.recorder = recorder
         self.state = SessionState.STARTING
-        self.claude_session_id = claude_session_id
         self.resumes = resumes
         self.trust_requested = trust
         self.closed = asyncio.Event()
-        self._spool = spool
         self._turns = Turns()
-        self._transcript: Transcript | None = None
         self._attention: Attention | None = None
         self._message = ""
         self._loop = asyncio.get_running_loop()
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
-        self._seen: set[str] = set()  # keys of hook events that are still in the spool
-        self._heard = 0  # how many hook events have come
-        self._heard_before = 0  # and how many when the last delivery began
         self._trusted_until = 0.0
-        self._started = False  # SessionStart has fired
-        self._question = False
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
         self._look_due: asyncio.TimerHandle | None = None
         self._ending = False
+        self._listener = Listener(spool, recorder, self._turns, self._watch, claude_session_id=claude_session_id)
         self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch)
         self._wake = asyncio.Event()
 
     # -- what others see and ask --------------------------------------------------------------------------------
+
+    @property
+    def claude_session_id(self) -> str:
+        """The id of the conversation."""
+        return self._listener.claude_session_id
 
     def info(self) -> SessionInfo:
         """Return the session as it is now (``queued`` is left to the caller)."""
@@ -123,7 +119,7 @@ class LiveSession:
         """Choose Yes on the trust screen, checked before Enter. Raises ``AttentionNeeded`` when none is shown."""
         screen = await self.terminal.screen()
         # It comes before SessionStart: what looks like it later only quotes it, and a Yes would grant something else.
-        if self._started or screens.read(screen).kind is not Kind.TRUST:
+        if self._listener.started or screens.read(screen).kind is not Kind.TRUST:
             raise AttentionNeeded(
                 "No trust screen is shown, so there is nothing to say Yes to.", screen="\n".join(screen.lines)
             )
@@ -148,27 +144,17 @@ class LiveSession:
 
     async def run(self) -> None:
         """Follow the CLI until it is dead."""
-        poke = os.open(self._spool.poke_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._loop.add_reader(poke, self._poked, poke)
         unsubscribe = self.terminal.subscribe(self._printed)
         self._record_state(SessionState.STARTING, before=SessionState.STOPPED)
         try:
-            while not self.terminal.closed:
-                await self._step()
-                await self._wait()
-            await self._finish()
+            with self._listener.woken(self._wake.set):
+                while not self.terminal.closed:
+                    await self._step()
+                    await self._wait()
+                await self._finish()
         finally:
             unsubscribe()
-            self._loop.remove_reader(poke)
-            os.close(poke)
             self.closed.set()
-
-    def _poked(self, fd: int) -> None:
-        try:
-            os.read(fd, 4096)
-        except BlockingIOError:
-            return
-        self._wake.set()
 
     def _printed(self) -> None:
         self._deliverer.printed()
@@ -202,11 +188,8 @@ class LiveSession:
         self._wake.clear()
 
     async def _step(self) -> None:
-        self._read_transcript()
-        unannounced = self._turns.unannounced
-        self._read_hooks()
-        self._turns.begin_unannounced(unannounced)
-        self._read_transcript()
+        if self._listener.listen():
+            self._deliverer.maybe_queued = True
         try:
             await self._look()
             await self._act_on_screen()
@@ -217,62 +200,8 @@ class LiveSession:
         if self.state is SessionState.IDLE and self._deliverer.maybe_queued and not self._ending:
             await self._deliver_next()
 
-    # -- hooks and transcript ---------------------------------------------------------------------------------------
-
-    def _read_hooks(self) -> None:
-        for event in self._spool.load(self._seen):
-            self._seen.add(event.key)
-            self._heard += 1
-            self._watch.heard()
-            self._watch.hooks(missed=False)
-            self._read_transcript()
-            if event.name == "SessionStart":
-                self._on_session_start(event)
-            self._turns.on_hook(event)
-            if event.name == "PermissionRequest" or (
-                event.name == "PreToolUse" and event.data.get("tool_name") == "AskUserQuestion"
-            ):
-                self._question = True
-            elif event.name in ("PostToolUse", "Stop", "StopFailure", "UserPromptSubmit"):
-                self._question = False
-            self._settle()
-            self.recorder.hook(event)
-            self.recorder.then(partial(self._forget, event.key))
-
-    def _forget(self, key: str) -> None:
-        """Everything that a hook event says is in the store."""
-        self._spool.remove(key)
-        self._seen.discard(key)
-
-    def _on_session_start(self, event: HookEvent) -> None:
-        path = str(event.data.get("transcript_path", ""))
-        if self._transcript is None or self._transcript.path != path:
-            self._transcript = Transcript(path)
-            if event.data.get("source") == "resume":
-                self._transcript.skip()  # what was said before is no news
-        if self._started and event.data.get("source") == "startup":
-            self._watch.begin()  # the CLI has restarted itself
-        self.claude_session_id = event.claude_session_id
-        self.recorder.conversation(event, first=not self._started)
-        self._started = True
-
-    def _read_transcript(self) -> None:
-        if self._turns.active or self._turns.standing:
-            self._take_entries()
-
-    def _take_entries(self) -> None:
-        if self._transcript is not None:
-            before = self._transcript.offset
-            for entry in self._transcript.load():
-                self._turns.on_entry(entry)
-            if self._transcript.offset != before:
-                self._watch.heard()
-
     def _settle(self) -> None:
-        for change in self._turns.settle():
-            if isinstance(change, Accepted) and change.command is not None:
-                self._watch.hooks(missed=self._heard == self._heard_before)
-            self.recorder.change(change, self.claude_session_id, self._transcript.path if self._transcript else None)
+        if self._listener.settle():
             self._deliverer.maybe_queued = True
 
     # -- the screen -------------------------------------------------------------------------------------------------
@@ -289,11 +218,11 @@ class LiveSession:
         reading = self._watch.reading
         if not self._watches_screen():
             return
-        if self._question and reading.kind is Kind.BOX:
-            self._question = False
+        if self._listener.question and reading.kind is Kind.BOX:
+            self._listener.question = False
         if reading.kind is Kind.MENU and self._turns.active:
-            self._question = True
-        if reading.kind is Kind.TRUST and self.trust_requested and not self._started:
+            self._listener.question = True
+        if reading.kind is Kind.TRUST and self.trust_requested and not self._listener.started:
             self.trust_requested = False
             try:
                 await self.trust()
@@ -304,15 +233,15 @@ class LiveSession:
         if reading.kind is Kind.TRUST and self._loop.time() < self._trusted_until:
             return  # answered: what still shows of it is on its way out
         await self._deliverer.follow_standing()
-        self._attention = self._watch.attention(started=self._started, turn=self._turns.active)
-        if self._watch.mark_ready(started=self._started):
+        self._attention = self._watch.attention(started=self._listener.started, turn=self._turns.active)
+        if self._watch.mark_ready(started=self._listener.started):
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
         if self._watch.silent_end(self._turns):
             await self._end_silent_turn()
 
     async def _end_silent_turn(self) -> None:
         ours = self._turns.command is not None and self._watch.holds(self._turns.text)
-        self._read_transcript()
+        self._listener.read_transcript()
         if self._turns.awaits_hook:
             self._turns.give_up()
         else:
@@ -328,7 +257,7 @@ class LiveSession:
         elif not self._watch.ready:
             state = SessionState.STARTING
         elif self._turns.active:
-            state = SessionState.WAITING if self._question else SessionState.BUSY
+            state = SessionState.WAITING if self._listener.question else SessionState.BUSY
         else:
             state = SessionState.IDLE
         if state is SessionState.WAITING and not may_follow(self.state, state):
@@ -355,23 +284,17 @@ class LiveSession:
     # -- delivery -----------------------------------------------------------------------------------------------------
 
     async def _deliver_next(self) -> None:
-        if await self._deliverer.deliver_next(self.claude_session_id, begin=self._begin_delivery):
+        if await self._deliverer.deliver_next(self.claude_session_id, begin=self._listener.begin_delivery):
             self._looked_at = (-1, self._looked_at[1])
-            self._attention = self._watch.attention(started=self._started, turn=self._turns.active)
+            self._attention = self._watch.attention(started=self._listener.started, turn=self._turns.active)
             self._update_state()
             self._wake.set()
-
-    def _begin_delivery(self) -> None:
-        self._heard_before = self._heard
-        self._take_entries()  # what the user was told in the meantime is not about this command
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
         self._watch.see(await self.terminal.screen())
-        self._read_transcript()
-        self._read_hooks()
-        self._read_transcript()
+        self._listener.listen()
         self._turns.on_exit()
         self._settle()
         said = [line.strip() for line in self._watch.text.splitlines() if line.strip()]

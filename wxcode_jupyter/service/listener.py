@@ -1,0 +1,140 @@
+"""What is heard of one CLI: its hook events and its transcript, read in an order that tells a cause from its effect.
+
+Nothing here waits or looks at the screen. What is heard goes to `turns.py`, which draws the conclusions, and to the
+recorder, which writes them down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from ..claude.hooks import HookEvent, HookSpool
+from ..claude.transcript import Transcript
+from .recorder import Recorder
+from .turns import Accepted, Turns
+from .watch import ScreenWatch
+
+
+class Listener:
+    """Reads the spool and the transcript of a live session.
+
+    Attributes:
+        claude_session_id: The conversation's id: the one that was asked for, then what the CLI says.
+        started: Whether the conversation has begun (`SessionStart`).
+        question: Whether Claude has asked something that is not answered yet, as far as hooks tell.
+    """
+
+    def __init__(
+        self, spool: HookSpool, recorder: Recorder, turns: Turns, watch: ScreenWatch, *, claude_session_id: str
+    ) -> None:
+        self.claude_session_id = claude_session_id
+        self.started = False
+        self.question = False
+        self._spool = spool
+        self._recorder = recorder
+        self._turns = turns
+        self._watch = watch
+        self._transcript: Transcript | None = None
+        self._seen: set[str] = set()  # keys of hook events that are still in the spool
+        self._heard = 0  # how many hook events have come
+        self._heard_before = 0  # and how many when the last delivery began
+
+    @contextmanager
+    def woken(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call ``wake`` whenever the relay has left an event."""
+        poke = os.open(self._spool.poke_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+        def poked() -> None:
+            try:
+                os.read(poke, 4096)
+            except BlockingIOError:
+                return
+            wake()
+
+        loop = asyncio.get_running_loop()
+        loop.add_reader(poke, poked)
+        try:
+            yield
+        finally:
+            loop.remove_reader(poke)
+            os.close(poke)
+
+    def listen(self) -> bool:
+        """Take everything that is there, and tell whether anything has become certain (see ``settle``)."""
+        self.read_transcript()
+        unannounced = self._turns.unannounced
+        certain = self._read_hooks()
+        self._turns.begin_unannounced(unannounced)
+        self.read_transcript()
+        return certain
+
+    def begin_delivery(self) -> None:
+        """Note that the next prompt may be ours: what the CLI has told until now is not about it."""
+        self._heard_before = self._heard
+        self._take_entries()
+
+    def read_transcript(self) -> None:
+        """Take new entries, while they can matter: an idle session costs nothing."""
+        if self._turns.active or self._turns.standing:
+            self._take_entries()
+
+    def settle(self) -> bool:
+        """Write down what has become certain, and tell whether anything has."""
+        changes = self._turns.settle()
+        for change in changes:
+            if isinstance(change, Accepted) and change.command is not None:
+                self._watch.hooks(missed=self._heard == self._heard_before)
+            path = self._transcript.path if self._transcript else None
+            self._recorder.change(change, self.claude_session_id, path)
+        return bool(changes)
+
+    def _read_hooks(self) -> bool:
+        certain = False
+        for event in self._spool.load(self._seen):
+            self._seen.add(event.key)
+            self._heard += 1
+            self._watch.heard()
+            self._watch.hooks(missed=False)
+            self.read_transcript()
+            if event.name == "SessionStart":
+                self._begin_conversation(event)
+            self._turns.on_hook(event)
+            if event.name == "PermissionRequest" or (
+                event.name == "PreToolUse" and event.data.get("tool_name") == "AskUserQuestion"
+            ):
+                self.question = True
+            elif event.name in ("PostToolUse", "Stop", "StopFailure", "UserPromptSubmit"):
+                self.question = False
+            certain = self.settle() or certain
+            self._recorder.hook(event)
+            self._recorder.then(partial(self._forget, event.key))
+        return certain
+
+    def _forget(self, key: str) -> None:
+        """Everything that a hook event says is in the store."""
+        self._spool.remove(key)
+        self._seen.discard(key)
+
+    def _begin_conversation(self, event: HookEvent) -> None:
+        path = str(event.data.get("transcript_path", ""))
+        if self._transcript is None or self._transcript.path != path:
+            self._transcript = Transcript(path)
+            if event.data.get("source") == "resume":
+                self._transcript.skip()  # what was said before is no news
+        if self.started and event.data.get("source") == "startup":
+            self._watch.begin()  # the CLI has restarted itself
+        self.claude_session_id = event.claude_session_id
+        self._recorder.conversation(event, first=not self.started)
+        self.started = True
+
+    def _take_entries(self) -> None:
+        if self._transcript is not None:
+            before = self._transcript.offset
+            for entry in self._transcript.load():
+                self._turns.on_entry(entry)
+            if self._transcript.offset != before:
+                self._watch.heard()
