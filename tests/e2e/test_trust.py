@@ -10,6 +10,8 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.job import Job
 from tests.support.keys import choose
+from tests.support.recorded_screens import Screen
+from wxcode_jupyter.claude import screens
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import AttentionNeeded
 from wxcode_jupyter.models import CommandStatus, SessionInfo, SessionState
@@ -185,11 +187,19 @@ def until_asked(job: Job, project: Project, kind: str, text: str = "") -> Sessio
 
 
 def assert_untouched(job: Job, project: Project, before: SessionInfo) -> None:
-    """Nothing has been typed since: the screen is the same, the mark in its menu too, and the model knows nothing."""
+    """Nothing has been typed since: box, menu and its mark are the same, and the model knows nothing."""
     info = job.client.session(project)
     assert info.state is SessionState.ATTENTION
-    assert info.screen == before.screen == job.client.screen(project)
+    assert asked_on(info.screen) == asked_on(before.screen) == asked_on(job.client.screen(project))
     assert job.model.turn_requests == []
+
+
+def asked_on(screen: str | None) -> tuple[object, object]:
+    """Return what a screen asks: its hints below change by themselves."""
+    view = Screen(tuple((screen or "").split("\n")), (0, 0))
+    found = screens.choices(view), screens.read(view).box
+    assert any(found[0]) or found[1] is not None
+    return found
 
 
 def states(job: Job, project: Project) -> list[str]:

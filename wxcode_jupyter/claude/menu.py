@@ -1,8 +1,9 @@
 """Choosing a line of one of the CLI's menus by its keys: move the mark there, look, press Enter.
 
-2.1.330 drops keys while a menu is new, and a slow machine shows late what a key has done; the two cannot be told apart.
-So a menu is left alone until it has stood still, a key is repeated only after seconds, and after a repeated arrow the
-mark must stand still again before Enter confirms anything.
+2.1.330 drops keys while a menu is new, and may draw it again with the mark where it was at first; a slow machine shows
+late what a key has done, which cannot be told from a key that was dropped. So a menu is left alone until it has stood
+still, a key is repeated only after seconds, and the mark must stand still before Enter confirms anything: for longer
+after an arrow that was pressed twice.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ async def choose(
     deadline = asyncio.get_running_loop().time() + settle_s
     await menu.look()
     await menu.moves(within_s=_NEW_S)
-    doubtful = False  # an arrow was pressed twice, and both may yet have their effect
+    still_s = 0.0  # how long the mark must stand still before it counts
     while True:
         target, mark = menu.target(label), menu.mark
         if target is None or mark is None or asyncio.get_running_loop().time() > deadline:
@@ -47,9 +48,9 @@ async def choose(
         if mark != target:
             await terminal.write(DOWN if mark < target else UP)
             moved = await menu.moves(within_s=_KEY_S)
-            doubtful = doubtful or not moved
-        elif doubtful:
-            doubtful = await menu.moves(within_s=_KEY_S)
+            still_s = max(still_s, _NEW_S if moved else _KEY_S)
+        elif still_s:
+            still_s = still_s if await menu.moves(within_s=still_s) else 0.0
         else:
             await terminal.write(ENTER)
             if await menu.goes(menu.lines[target].label, within_s=_KEY_S):

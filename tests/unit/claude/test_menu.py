@@ -87,6 +87,13 @@ class TestChoose:
         await pick(menu, "Yes")
         assert (menu.written, menu.confirmed) == ([DOWN, DOWN, DOWN, ENTER], "Yes")
 
+    async def test_a_menu_that_is_drawn_anew_is_looked_at_anew(self) -> None:
+        first, moved = menu_of(["No, exit", "Yes"], 0), menu_of(["No, exit", "Yes"], 1)
+        answers = iter([[first, moved, first], [first, moved], [moved, IDLE]])
+        terminal = ScriptedTerminal(first, on_write=lambda key: next(answers))
+        await pick(terminal, "Yes")
+        assert terminal.written == [DOWN, DOWN, ENTER]
+
     async def test_an_enter_that_was_swallowed_is_pressed_again(self) -> None:
         menu = Menu(["Yes", "No, exit"], 0, deaf=1)
         await pick(menu, "Yes")
