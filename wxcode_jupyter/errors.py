@@ -21,7 +21,8 @@
     │   ├── CliMissing
     │   ├── GsdMissing
     │   ├── ProjectNotInitialized
-    │   └── TrustRequired         .workspace_path
+    │   ├── TrustRequired         .workspace_path
+    │   └── GitUnavailable
     ├── StoreError
     │   ├── StoreUnavailable      .url (no password)
     │   └── StoreConflict         a write whose precondition no longer held
@@ -193,6 +194,12 @@ class TrustRequired(NotReady):
     """The CLI asks whether the workspace is trusted, and nobody is there to answer."""
 
     code = "trust_required"
+
+
+class GitUnavailable(NotReady):
+    """git is missing, or does not do what it is asked in the workspace's repository."""
+
+    code = "git_unavailable"
 
 
 class StoreError(WxcodeError):

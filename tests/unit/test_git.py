@@ -1,0 +1,256 @@
+"""Pictures of a workspace, in real repositories: right, and unnoticed by the user's git."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.job import alive, until
+from tests.support.repositories import HOOKS, Work, git_environment
+from wxcode_jupyter import git
+from wxcode_jupyter.errors import GitUnavailable
+from wxcode_jupyter.evidence import FileChange
+from wxcode_jupyter.git import Picture, Repository
+
+HOLDER = ".milestones/.holder.json"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path / "work", tmp_path / "home")
+
+
+async def opened(work: Work, folder: Path | None = None, **changes: str) -> Repository:
+    repository = await Repository.open(str(folder or work.folder), {**work.environment, **changes})
+    assert repository is not None
+    return repository
+
+
+async def paths(work: Work, folder: Path | None = None) -> dict[str, str]:
+    """Return the contents of a picture by path."""
+    picture = await (await opened(work, folder)).picture(also=(".planning",), never=(HOLDER,))
+    return work.files_of(picture.tree)
+
+
+async def test_a_picture_has_tracked_and_untracked_files_as_they_are_now_and_no_ignored_ones(work: Work) -> None:
+    work.write(".gitignore", "*.log\n.planning/\n")
+    work.write("tracked.txt", "old\n")
+    work.write("deleted.txt", "old\n")
+    work.write("kept.log", "old\n")
+    work.git("add", "-f", ".")
+    work.git("commit", "-qm", "first")
+    work.write("tracked.txt", "new\n")
+    work.write("kept.log", "new\n")
+    (work.folder / "deleted.txt").unlink()
+    work.write("sub/na me é\n.txt", "new\n")
+    work.write("other.log", "ignored\n")
+    work.write(".planning/STATE.md", "ignored, and wanted\n")
+    work.write(HOLDER, "{}")
+    (work.folder / "link").symlink_to("nowhere")
+    assert await paths(work) == {
+        ".gitignore": "*.log\n.planning/\n",
+        ".planning/STATE.md": "ignored, and wanted\n",
+        "kept.log": "new\n",
+        "link": "nowhere",
+        "sub/na me é\n.txt": "new\n",
+        "tracked.txt": "new\n",
+    }
+
+
+async def test_nothing_that_the_user_sees_of_git_changes(work: Work) -> None:
+    work.write("a.txt", "1\n")
+    work.git("add", ".")
+    work.git("commit", "-qm", "first")
+    work.write("a.txt", "staged\n")
+    work.git("add", ".")
+    work.write("a.txt", "in the working tree\n")
+    work.write("b.txt", "untracked\n")
+    work.git("config", "core.logAllRefUpdates", "always")
+    work.install_failing_hooks()
+    before = work.state()
+    repository = await opened(work)
+    picture = await repository.picture(also=(".planning",))
+    assert await repository.keep("refs/wxcode/m/1", picture.tree, "checkpoint") is not None
+    await repository.changes(picture.tree)
+    assert work.state() == before
+    assert not (work.folder / HOOKS).exists()
+    assert work.git("tag") == work.git("stash", "list") == ""
+
+
+async def test_a_repository_without_a_commit_and_an_empty_workspace_have_pictures(work: Work) -> None:
+    assert await paths(work) == {}
+    work.write("a.txt", "1\n")
+    assert await paths(work) == {"a.txt": "1\n"}
+    assert "refs/heads" not in work.git("for-each-ref")
+
+
+async def test_of_a_larger_repository_only_the_workspace_is_taken(work: Work) -> None:
+    work.write("outside.txt", "1\n")
+    work.write("deep/er/inside.txt", "1\n")
+    assert await paths(work, work.folder / "deep" / "er") == {"inside.txt": "1\n"}
+    empty = work.folder / "empty"
+    empty.mkdir()
+    assert await paths(work, empty) == {}
+
+
+async def test_a_linked_worktree_is_a_workspace_like_any_other(work: Work, tmp_path: Path) -> None:
+    work.write("a.txt", "1\n")
+    work.git("add", ".")
+    work.git("commit", "-qm", "first")
+    linked = tmp_path / "linked"
+    work.git("worktree", "add", "-q", str(linked))
+    (linked / "b.txt").write_text("2\n")
+    assert await paths(work, linked) == {"a.txt": "1\n", "b.txt": "2\n"}
+    assert [change.path for change in await (await opened(work, linked)).changes(work.git("write-tree"))] == ["b.txt"]
+
+
+async def test_nested_repositories_and_submodules_stay_as_they_are(work: Work, tmp_path: Path) -> None:
+    other = Work(tmp_path / "other", tmp_path / "home")
+    other.write("x.txt", "1\n")
+    other.git("add", ".")
+    other.git("commit", "-qm", "first")
+    work.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.folder), "module")
+    nested = Work(work.folder / "nested", tmp_path / "home")
+    nested.write("y.txt", "1\n")
+    Work(work.folder / "nested" / "empty", tmp_path / "home")
+    before = (work.git("-C", "module", "status"), nested.state())
+    assert set(await paths(work)) == {".gitmodules"}
+    assert (work.git("-C", "module", "status"), nested.state()) == before
+
+
+async def test_a_conflict_in_the_index_is_taken_as_the_file_is_on_disk(work: Work) -> None:
+    work.write("a.txt", "1\n")
+    work.git("add", ".")
+    work.git("commit", "-qm", "first")
+    work.git("checkout", "-qb", "other")
+    work.write("a.txt", "2\n")
+    work.git("commit", "-qam", "theirs")
+    work.git("checkout", "-q", "-")
+    work.write("a.txt", "3\n")
+    work.git("commit", "-qam", "ours")
+    assert (
+        subprocess.run(
+            ["git", "merge", "-q", "other"], cwd=work.folder, env=work.environment, check=False, capture_output=True
+        ).returncode
+        == 1
+    )
+    assert (await paths(work))["a.txt"].startswith("<<<<<<<")
+
+
+async def test_what_is_too_large_or_no_file_is_named_and_left_out(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
+    work.write("tracked.bin", "x" * 11)
+    work.git("add", ".")
+    work.write("new.bin", "x" * 11)
+    work.write("new.txt", "x")
+    picture = await (await opened(work)).picture()
+    assert set(work.files_of(picture.tree)) == {"tracked.bin", "new.txt"}
+    assert picture.left_out == ("new.bin",)
+    (work.folder / "tracked.bin").unlink()
+    os.mkfifo(work.folder / "tracked.bin")
+    picture = await (await opened(work)).picture()
+    assert set(picture.left_out) == {"new.bin", "tracked.bin"}
+
+
+async def test_changes_name_each_file_and_count_its_lines_and_leave_no_object_behind(work: Work) -> None:
+    work.write("changed.txt", "1\n2\n3\n")
+    work.write("deleted.txt", "1\n")
+    work.write("same.txt", "1\n")
+    (work.folder / "binary").write_bytes(b"\0\1")
+    repository = await opened(work)
+    tree = (await repository.picture()).tree
+    work.write("changed.txt", "1\n2 and more\n3\n4\n")
+    work.write("new/é\t.txt", "1\n2\n")
+    (work.folder / "deleted.txt").unlink()
+    (work.folder / "binary").write_bytes(b"\0\2")
+    before = work.objects()
+    assert await repository.changes(tree) == (
+        FileChange("binary", "changed", None, None),
+        FileChange("changed.txt", "changed", 2, 1),
+        FileChange("deleted.txt", "deleted", 0, 1),
+        FileChange("new/é\t.txt", "added", 2, 0),
+    )
+    assert work.objects() == before
+
+
+async def test_what_cannot_be_looked_at_is_not_called_deleted(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.write("grows.txt", "1\n")
+    repository = await opened(work)
+    tree = (await repository.picture()).tree
+    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
+    work.write("grows.txt", "x" * 11)
+    assert await repository.changes(tree) == ()
+
+
+async def test_of_two_that_want_a_reference_one_gets_it(work: Work) -> None:
+    work.write("a.txt", "1\n")
+    repository = await opened(work)
+    tree = (await repository.picture()).tree
+    commits = await asyncio.gather(*(repository.keep("refs/wxcode/m/1", tree, f"{n}") for n in range(4)))
+    assert sum(commit is not None for commit in commits) == 1
+    assert list(await repository.kept("refs/wxcode/m")) == ["refs/wxcode/m/1"]
+
+
+async def test_pictures_made_at_the_same_time_are_all_right(work: Work) -> None:
+    for number in range(20):
+        work.write(f"{number}.txt", f"{number}\n")
+    repository = await opened(work)
+    pictures = await asyncio.gather(*(repository.picture() for _ in range(4)))
+    assert len(set(pictures)) == 1 and isinstance(pictures[0], Picture)
+    assert len(work.files_of(pictures[0].tree)) == 20
+
+
+async def test_a_folder_in_no_repository_has_none(tmp_path: Path) -> None:
+    assert await Repository.open(str(tmp_path), git_environment(tmp_path)) is None
+
+
+async def test_a_bare_repository_and_the_inside_of_one_are_no_workspaces(work: Work) -> None:
+    assert await Repository.open(str(work.folder / ".git"), work.environment) is None
+
+
+async def test_the_server_s_own_git_variables_are_not_passed_on(work: Work, tmp_path: Path) -> None:
+    work.write("a.txt", "1\n")
+    repository = await opened(work, GIT_DIR=str(tmp_path / "elsewhere"), GIT_INDEX_FILE=str(tmp_path / "index"))
+    assert set(work.files_of((await repository.picture()).tree)) == {"a.txt"}
+    assert not (tmp_path / "index").exists()
+
+
+async def test_a_missing_git_is_told(work: Work, tmp_path: Path) -> None:
+    with pytest.raises(GitUnavailable, match="cannot be executed"):
+        await opened(work, PATH=str(tmp_path))
+
+
+def wrapped(folder: Path, script: str) -> str:
+    """Make a ``git`` that does something first, and return the PATH that has it."""
+    folder.mkdir()
+    real = shutil.which("git")
+    (folder / "git").write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+    (folder / "git").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+async def test_a_repository_of_somebody_else_is_refused_in_git_s_words(work: Work, tmp_path: Path) -> None:
+    path = wrapped(tmp_path / "bin", "export GIT_TEST_ASSUME_DIFFERENT_OWNER=1")  # git's own switch for its tests
+    with pytest.raises(GitUnavailable, match="dubious ownership"):
+        await opened(work, PATH=path)
+
+
+async def test_a_git_that_takes_too_long_is_ended_with_all_it_started(work: Work, tmp_path: Path) -> None:
+    path = wrapped(tmp_path / "bin", f"sleep 300 & echo $! > {tmp_path}/pid; wait")
+    with pytest.raises(GitUnavailable, match="longer than"):
+        await Repository.open(str(work.folder), {**work.environment, "PATH": path}, timeout_s=1.0)
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not alive(pid), what=f"process {pid} gone")
+
+
+async def test_a_damaged_repository_is_told(work: Work) -> None:
+    work.write("a.txt", "1\n")
+    repository = await opened(work)
+    (work.folder / ".git" / "index").write_bytes(b"nonsense")
+    with pytest.raises(GitUnavailable, match="ls-files failed"):
+        await repository.picture()

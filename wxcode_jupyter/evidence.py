@@ -1,0 +1,81 @@
+"""What is left of work, to look at afterwards: changed files, tokens, questions and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .models import Command
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that differs from a checkpoint.
+
+    ``kind`` is ``added``, ``changed`` or ``deleted`` (a renamed file is both of the others). Lines are None for what
+    git takes for binary.
+    """
+
+    path: str  # relative to the workspace
+    kind: str
+    added_lines: int | None = None
+    deleted_lines: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """In what a workspace differs now from a milestone's checkpoint.
+
+    ``checkpoint`` is the reference, None where the milestone has none: ``reason`` says why. ``files`` are sorted by
+    path and may be cut; the numbers count all of them.
+    """
+
+    milestone_id: str
+    checkpoint: str | None = None
+    reason: str = ""
+    files: tuple[FileChange, ...] = ()
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    added_lines: int = 0
+    deleted_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a turn, as the model's answers report them: each answer counted once, what subagents used left out.
+
+    ``input_tokens`` are those that no cache had. ``cost_usd`` is None where the CLI does not write it.
+    """
+
+    messages: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_tokens: int = 0
+    cache_read_tokens: int = 0
+    models: tuple[str, ...] = ()
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of Claude's in a turn; ``answer`` is None where none is in the transcript."""
+
+    question: str
+    answer: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSummary:
+    """What became of one command.
+
+    ``usage`` is None where the transcript is gone, or the command was never accepted. ``warnings`` are what went wrong
+    beside the work itself: a checkpoint that could not be made.
+    """
+
+    command: Command
+    usage: Usage | None = None
+    questions: tuple[Asked, ...] = ()
+    checkpoint: str | None = None
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,241 @@
+"""Pictures of a workspace in its git repository, of which the user's git notices nothing.
+
+A *picture* is a tree object of the workspace's files as they are on disk: tracked and untracked ones, not the ignored
+ones. It is made with an index of its own, so that neither HEAD nor a branch, the user's index, a reflog or a file
+changes, and no hook runs. Submodules, nested repositories and what is no regular file or link are no part of it. The
+tree is that of the workspace, also where the repository's root is further up.
+
+Only git itself is asked, in an environment without ``GIT_*``; its messages are read in the C locale (seen with 2.39).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+
+from .errors import GitUnavailable
+from .evidence import FileChange
+
+TIMEOUT_S = 30.0
+#: Larger files that git does not have yet are left out: each picture of them would stay in the repository for good.
+SIZE_LIMIT_BYTES = 64 << 20
+
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.splitIndex=false",
+    "core.logAllRefUpdates=false",
+    "core.quotePath=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+_IDENTITY = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "wxcode_jupyter"), ("EMAIL", "wxcode_jupyter@localhost"))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A tree object, and the paths of files that could not be taken into it or are too large."""
+
+    tree: str
+    left_out: tuple[str, ...] = ()
+
+
+class Repository:
+    """The repository that a workspace is in; made by ``open``.
+
+    Every method raises ``GitUnavailable`` when git fails, is missing, or takes longer than ``timeout_s`` seconds.
+    """
+
+    def __init__(self, workspace: str, environment: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
+        self._workspace = workspace
+        kept = {name: value for name, value in environment.items() if not name.startswith("GIT_")}
+        self._environment = {**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        self._timeout_s = timeout_s
+        self._prefix = ""
+
+    @classmethod
+    async def open(
+        cls, workspace: str, environment: Mapping[str, str], *, timeout_s: float = TIMEOUT_S
+    ) -> Repository | None:
+        """Return the repository whose working tree has this folder (a real path), None where there is none.
+
+        Raises:
+            GitUnavailable: git is missing, or there is a repository that it refuses, because it is somebody else's
+                ("dubious ownership") or damaged.
+        """
+        repository = cls(workspace, environment, timeout_s=timeout_s)
+        try:
+            told = await repository._text("rev-parse", "--is-inside-work-tree", "--show-prefix")
+        except GitUnavailable as error:
+            if "not a git repository" in error.message:
+                return None
+            raise
+        inside, _, repository._prefix = told.partition("\n")
+        return repository if inside == "true" else None
+
+    async def picture(self, *, also: Sequence[str] = (), never: Collection[str] = ()) -> Picture:
+        """Write the workspace as it is now into the repository's objects, and return its tree.
+
+        Args:
+            also: Folders whose files are taken even where they are ignored.
+            never: Files that are left out whatever they are. Both relative to the workspace.
+        """
+        async with _limit(self._timeout_s):
+            with self._own_index() as own:
+                return await self._picture(own, also, never)
+
+    async def changes(
+        self, tree: str, *, also: Sequence[str] = (), never: Collection[str] = ()
+    ) -> tuple[FileChange, ...]:
+        """Return in what the workspace differs now from a tree, by path; nothing is left in the repository for it."""
+        async with _limit(self._timeout_s):
+            objects = os.path.join(self._workspace, await self._text("rev-parse", "--git-path", "objects"))
+            with tempfile.TemporaryDirectory(prefix="wxcode-objects-") as aside, self._own_index() as own:
+                own |= {"GIT_OBJECT_DIRECTORY": aside, "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects)}
+                now = await self._picture(own, also, never)
+                # One listing names what happened to each file, the other counts lines; both are sorted by path.
+                options = ("-r", "-z", "--no-renames", "--no-textconv", "--no-ext-diff", tree, now.tree, "--")
+                names = await self._run("diff-tree", "--name-status", *options, more=own)
+                counts = await self._run("diff-tree", "--numstat", *options, more=own)
+        return _read_changes(names, counts, ignored=frozenset(now.left_out))
+
+    async def keep(self, name: str, tree: str, message: str) -> str | None:
+        """Make a commit without parents of a tree, under a reference that is new; return it, None if it is taken."""
+        async with _limit(self._timeout_s):
+            commit = await self._text("commit-tree", tree, "-m", message, more=_IDENTITY)
+            try:
+                await self._run("update-ref", "--no-deref", name, commit, "0" * len(commit))
+            except GitUnavailable:
+                if await self.kept(name):
+                    return None
+                raise
+        return commit
+
+    async def kept(self, name: str) -> dict[str, str]:
+        """Return the commits that references under ``name`` (or ``name`` itself) have, by reference."""
+        listing = await self._text("for-each-ref", "--format=%(objectname) %(refname)", name)
+        pairs = (line.split(" ", 1) for line in listing.splitlines())
+        return {reference: commit for commit, reference in pairs}
+
+    async def _picture(self, own: Mapping[str, str], also: Sequence[str], never: Collection[str]) -> Picture:
+        listed = await self._list("--cached", "--others", "--exclude-standard")
+        tracked = await self._list("--cached")
+        for folder in also:
+            listed += await self._list("--others", "--", folder)
+        wanted = [path for path in dict.fromkeys(listed) if os.fsdecode(path) not in never]
+        taken, left_out = await asyncio.to_thread(_sort_out, os.fsencode(self._workspace), wanted, frozenset(tracked))
+        if not taken:
+            return Picture(await self._text("mktree", more=own), left_out)
+        paths = b"".join(path + b"\0" for path in taken)
+        await self._run("update-index", "--add", "--remove", "-z", "--stdin", more=own, stdin=paths)
+        below = [f"--prefix={self._prefix}"] if self._prefix else []
+        return Picture(await self._text("write-tree", *below, more=own), left_out)
+
+    async def _list(self, *options: str) -> list[bytes]:
+        return (await self._run("ls-files", "-z", *options)).split(b"\0")[:-1]
+
+    @contextmanager
+    def _own_index(self) -> Iterator[dict[str, str]]:
+        with tempfile.TemporaryDirectory(prefix="wxcode-index-") as folder:
+            yield {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+
+    async def _text(self, *arguments: str, more: Mapping[str, str] | None = None) -> str:
+        return os.fsdecode(await self._run(*arguments, more=more)).removesuffix("\n")
+
+    async def _run(self, *arguments: str, more: Mapping[str, str] | None = None, stdin: bytes = b"") -> bytes:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        try:
+            # A group of its own: a filter of the user's (git-lfs) ends with it.
+            process = await asyncio.create_subprocess_exec(
+                "git",
+                *settings,
+                "--literal-pathspecs",
+                *arguments,
+                cwd=self._workspace,
+                env={**self._environment, **(more or {})},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GitUnavailable(f"git cannot be executed: {error.strerror or error}.") from error
+        try:
+            async with _limit(self._timeout_s):
+                out, complaint = await process.communicate(stdin)
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if process.returncode != 0:
+            said = " ".join(complaint.decode("utf-8", "replace").split())[:500]
+            raise GitUnavailable(f"git {arguments[0]} failed: {said or f'exit code {process.returncode}'}")
+        return out
+
+
+@asynccontextmanager
+async def _limit(timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError as late:
+        raise GitUnavailable(f"git took longer than {timeout_s:g} s.") from late
+
+
+def _sort_out(
+    workspace: bytes, paths: Iterable[bytes], tracked: Collection[bytes]
+) -> tuple[list[bytes], tuple[str, ...]]:
+    """Divide paths into those that can be in a picture and those that should and cannot; folders are in neither."""
+    taken, left_out = [], []
+    for path in paths:
+        full = os.path.join(workspace, path)
+        try:
+            status = os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            continue  # a submodule, or a repository in this one
+        link = stat.S_ISLNK(status.st_mode)
+        readable = link or (stat.S_ISREG(status.st_mode) and os.access(full, os.R_OK))
+        if readable and (path in tracked or status.st_size <= SIZE_LIMIT_BYTES):
+            taken.append(path)
+        else:
+            left_out.append(os.fsdecode(path))
+    return taken, tuple(left_out)
+
+
+def _read_changes(names: bytes, counts: bytes, *, ignored: Collection[str]) -> tuple[FileChange, ...]:
+    words = names.split(b"\0")[:-1]
+    lines = {}
+    for row in counts.split(b"\0")[:-1]:
+        added, deleted, path = row.split(b"\t", 2)
+        lines[path] = None if added == b"-" else (int(added), int(deleted))
+    kinds = {b"A": "added", b"D": "deleted"}
+    found = []
+    for letter, path in zip(words[::2], words[1::2], strict=True):
+        name = path.decode("utf-8", "replace")
+        counted = lines.get(path)
+        if os.fsdecode(path) not in ignored:
+            added_lines, deleted_lines = counted or (None, None)
+            found.append(FileChange(name, kinds.get(letter[:1], "changed"), added_lines, deleted_lines))
+    return tuple(found)
+
+
+def _quoted(path: str) -> str:
+    """Write a path as git's lists of object directories want it: a colon or a quote in it needs quotes."""
+    if not any(character in path for character in ':"\\'):
+        return path
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
