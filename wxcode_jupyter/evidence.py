@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from .models import Command
@@ -43,9 +43,9 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of a turn, as the model's answers report them: each answer counted once, what subagents used left out.
+    """Tokens of a turn, as the model's answers report them: each answer once, those of subagents too.
 
-    ``input_tokens`` are those that no cache had. ``cost_usd`` is None where the CLI does not write it.
+    ``input_tokens`` are those that no cache had.
     """
 
     messages: int = 0
@@ -54,7 +54,6 @@ class Usage:
     cache_creation_tokens: int = 0
     cache_read_tokens: int = 0
     models: tuple[str, ...] = ()
-    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +76,4 @@ class CommandSummary:
     command: Command
     usage: Usage | None = None
     questions: tuple[Asked, ...] = ()
-    checkpoint: str | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()

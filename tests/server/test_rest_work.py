@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -299,3 +300,31 @@ class TestMilestones:
         error = api.refused("POST", f"/milestones/{milestone['id']}/start", 409, "project_not_initialized")
 
         assert "new-project" in error["message"]
+
+
+class TestEvidence:
+    def test_changes_since_the_checkpoint_of_a_start(self, api: Api, project: dict[str, Any]) -> None:
+        workspace = Path(project["workspace_path"])
+        subprocess.run(["git", "init", "-q"], cwd=workspace, check=True)
+        install_gsd(project)
+        milestone = new_milestone(api, project)
+        changes = f"/milestones/{milestone['id']}/changes"
+        assert api.json("GET", changes)["reason"] == "The milestone has no checkpoint."
+        api.json("POST", f"/milestones/{milestone['id']}/start", 202)
+        (workspace / "made.txt").write_text("1\n2\n")
+
+        found = api.json("GET", changes)
+
+        assert found["checkpoint"] == f"refs/wxcode/{milestone['id']}/1"
+        made = [item for item in found["files"] if item["path"] == "made.txt"]
+        assert made == [{"path": "made.txt", "kind": "added", "added_lines": 2, "deleted_lines": 0}]
+        (workspace / ".git" / "index").write_bytes(b"nonsense")
+        api.refused("GET", changes, 409, "git_unavailable")
+
+    def test_the_summary_of_a_command_that_was_not_accepted_yet(self, api: Api, path: str) -> None:
+        command = api.json("POST", f"{path}/commands", 202, json={"text": "hello"})
+
+        summary = api.json("GET", f"/commands/{command['id']}/summary")
+
+        assert (summary["command"]["id"], summary["usage"]) == (command["id"], None)
+        assert (summary["questions"], summary["warnings"]) == ([], [])

@@ -178,7 +178,7 @@ def parse(line: bytes) -> Entry | None:
     if not isinstance(data, dict) or data.get("isSidechain") or data.get("isMeta") or data.get("isCompactSummary"):
         return None
     entry = _entry(data)
-    return replace(entry, at=_at(data)) if entry else None
+    return replace(entry, at=written_at(data)) if entry else None
 
 
 def _entry(data: Mapping[str, Any]) -> Entry | None:
@@ -245,7 +245,8 @@ def _assistant(data: Mapping[str, Any]) -> Entry | None:
     return Entry("assistant", text, None, final=_ends_answer(data["message"]))
 
 
-def _at(data: Mapping[str, Any]) -> datetime | None:
+def written_at(data: Mapping[str, Any]) -> datetime | None:
+    """Return when the CLI wrote a line (UTC), None where it does not say."""
     try:
         at = datetime.fromisoformat(data["timestamp"])
         return at.astimezone(UTC) if at.tzinfo else None

@@ -10,6 +10,7 @@ import httpx
 from bson import ObjectId
 
 from ..errors import AlreadyStarted, NameTaken, NotFound
+from ..evidence import Changes, CommandSummary
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, SessionInfo
 from . import discovery, parse
 from .routing import Router
@@ -233,6 +234,15 @@ class Client:
         found = self._resolve(milestone)
         return next(iter(self.commands(found.output_project_id, milestone_id=found.id, last=1)), None)
 
+    def changes(self, milestone: Milestone | str) -> Changes:
+        """Return in what the workspace differs now from the milestone's checkpoint, which its start has made.
+
+        Without a checkpoint (a workspace in no git repository) ``reason`` says why. Raises ``GitUnavailable``.
+        """
+        key = milestone.output_project_id if isinstance(milestone, Milestone) else None
+        body = self._router.request("GET", f"milestones/{_id(milestone)}/changes", project_id=key)
+        return parse.checked(parse.changes, body, "changed files")
+
     def complete(self, milestone: Milestone | str) -> Milestone:
         """Mark a milestone completed: our record only, archiving is GSD's ``complete-milestone``."""
         return self._mark(milestone, MilestoneStatus.COMPLETED)
@@ -302,6 +312,12 @@ class Client:
         key = command.output_project_id if isinstance(command, Command) else None
         body = self._router.request("GET", f"commands/{_id(command)}", project_id=key)
         return parse.checked(parse.command, body, "a command")
+
+    def summary(self, command: Command | str) -> CommandSummary:
+        """Return what became of a command: tokens, questions and answers, what went wrong beside it."""
+        key = command.output_project_id if isinstance(command, Command) else None
+        body = self._router.request("GET", f"commands/{_id(command)}/summary", project_id=key)
+        return parse.checked(parse.summary, body, "a summary")
 
     def commands(
         self,

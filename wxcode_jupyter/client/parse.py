@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..errors import WxcodeError
+from ..evidence import Asked, Changes, CommandSummary, FileChange, Usage
 from ..models import (
     Attention,
     Command,
@@ -47,6 +48,23 @@ def milestone(body: Json) -> Milestone:
 def command(body: Json) -> Command:
     """Parse a command."""
     return _build(Command, body, status=_enum(CommandStatus, body["status"]))
+
+
+def changes(body: Json) -> Changes:
+    """Parse what has changed since a checkpoint."""
+    return _build(Changes, body, files=tuple(_build(FileChange, item) for item in body["files"]))
+
+
+def summary(body: Json) -> CommandSummary:
+    """Parse what became of a command."""
+    used = body.get("usage")
+    asked = body.get("questions") or ()
+    return CommandSummary(
+        command(body["command"]),
+        _build(Usage, used, models=tuple(used.get("models") or ())) if used else None,
+        tuple(_build(Asked, item, at=moment(item.get("at"))) for item in asked),
+        tuple(map(str, body.get("warnings") or ())),
+    )
 
 
 def session(body: Json, project_id: str) -> SessionInfo:

@@ -187,6 +187,15 @@ class CommandHandler(WxcodeHandler):
         self.reply(await self.service.store.get_command(command_id))
 
 
+class SummaryHandler(WxcodeHandler):
+    """``/commands/{id}/summary``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, command_id: str) -> None:
+        """Return what became of a command."""
+        self.reply(await self.service.summaries.summarize(command_id))
+
+
 class ScreenHandler(WxcodeHandler):
     """``/output-projects/{id}/screen``."""
 
@@ -247,6 +256,15 @@ class MilestoneHandler(WxcodeHandler):
         self.set_status(204)
 
 
+class ChangesHandler(WxcodeHandler):
+    """``/milestones/{id}/changes``."""
+
+    @endpoint("read", MILESTONE)
+    async def get(self, milestone_id: str) -> None:
+        """Compare the workspace with the milestone's checkpoint."""
+        self.reply(await self.service.checkpoints.changes(milestone_id))
+
+
 class PrepareHandler(WxcodeHandler):
     """``/milestones/{id}/prepare``."""
 
@@ -302,9 +320,11 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/screen", ScreenHandler),
     (f"/output-projects/{_ID}/terminal", ProjectTerminalHandler),
     (f"/commands/{_ID}", CommandHandler),
+    (f"/commands/{_ID}/summary", SummaryHandler),
     ("/milestones", MilestonesHandler),
     (f"/milestones/{_ID}", MilestoneHandler),
     (f"/milestones/{_ID}/prepare", PrepareHandler),
+    (f"/milestones/{_ID}/changes", ChangesHandler),
     (f"/milestones/{_ID}/start", StartHandler),
     (f"/milestones/{_ID}/terminal", MilestoneTerminalHandler),
 )

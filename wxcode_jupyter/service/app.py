@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import StoreUnavailable
 from ..store import open_store
 from ..store.base import Store
+from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
 from .doctor import Doctor
@@ -17,6 +18,7 @@ from .events import EventLog
 from .milestones import Milestones
 from .projects import Projects
 from .sessions import Sessions
+from .summaries import Summaries
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,9 @@ class Service:
         self.sessions = Sessions(config, self.store, self.events, holder)
         self.projects = Projects(config, self.store, self.sessions)
         self.commands = Commands(self.store, self.events, self.sessions)
-        self.milestones = Milestones(config, self.store, self.events, self.commands)
+        self.checkpoints = Checkpoints(config, self.store, self.events)
+        self.summaries = Summaries(config, self.store, self.checkpoints)
+        self.milestones = Milestones(config, self.store, self.events, self.commands, self.checkpoints)
         self.doctor = Doctor(config, self.store)
 
     async def open(self) -> None:

@@ -11,6 +11,7 @@ from ..errors import AlreadyStarted, InvalidBody, NotPending, ProjectNotInitiali
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject, check_id
 from ..store.base import Store
 from ..workspace import CONTEXT_LIMIT_BYTES, has_project, resolve_workspace, write_context
+from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
 from .events import EventLog
@@ -22,11 +23,14 @@ _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
 class Milestones:
     """Creates, prepares, starts and closes milestones."""
 
-    def __init__(self, config: Config, store: Store, events: EventLog, commands: Commands) -> None:
+    def __init__(
+        self, config: Config, store: Store, events: EventLog, commands: Commands, checkpoints: Checkpoints
+    ) -> None:
         self._config = config
         self._store = store
         self._events = events
         self._commands = commands
+        self._checkpoints = checkpoints
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(
@@ -67,7 +71,7 @@ class Milestones:
         return {"context_path": path, "milestone_id": milestone.id, "bytes": len(text.encode(errors="replace"))}
 
     async def start(self, milestone_id: str, *, command_id: str | None = None) -> Command:
-        """Prepare, see to a session, and queue the milestone's command.
+        """Prepare, make a checkpoint of the workspace, see to a session, and queue the milestone's command.
 
         The milestone is ``in_progress`` once the command is accepted. A repeated call with the same ``command_id``
         returns the command.
@@ -93,6 +97,7 @@ class Milestones:
             prepared = await self.prepare(milestone_id)
             path = prepared["context_path"]
             texts = await asyncio.to_thread(self._texts, project, milestone, workspace, path)
+            await self._checkpoints.make(milestone, workspace)
             for text in texts[:-1]:
                 if not await self._under_way(project.id, text):
                     await self._commands.enqueue(project.id, text)

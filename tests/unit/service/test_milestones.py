@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from wxcode_jupyter.errors import (
     StoreUnavailable,
 )
 from wxcode_jupyter.models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject
+from wxcode_jupyter.service.checkpoints import Checkpoints
 from wxcode_jupyter.service.commands import Commands
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
@@ -36,7 +38,8 @@ GSD = Path(__file__).parents[2] / "data" / "gsd" / "commands-folder"
 def make(store: Store, events: EventLog, sessions: StubSessions, config: Config) -> Callable[..., Milestones]:
     def build(**changes: Any) -> Milestones:
         commands = Commands(store, events, sessions.typed())
-        return Milestones(replace(config, **changes), store, events, commands)
+        changed = replace(config, **changes)
+        return Milestones(changed, store, events, commands, Checkpoints(changed, store, events))
 
     return build
 
@@ -233,3 +236,17 @@ class TestItsLife:
         await milestones.delete(gone.id)
         listed: tuple[Milestone, ...] = (await store.list_milestones(output_project_id=project.id)).items
         assert [milestone.id for milestone in listed] == [kept.id]
+
+
+async def test_a_checkpoint_is_there_before_the_command_is_queued_and_a_git_that_fails_does_not_matter(
+    store: Store, make: Callable[..., Milestones], config: Config, project: OutputProject, ready: Path
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=ready, check=True)
+    milestones = make()
+    first = await milestones.create(project.id, "login")
+    await milestones.start(first.id)
+    second = await milestones.create(project.id, "logout")
+    broken = make(environment={**config.environment, "PATH": "/nowhere"})
+    await broken.start(second.id)
+    events = [event.type for event in await store.load_events(project.id)]
+    assert events == ["checkpoint_made", "command_queued", "checkpoint_failed", "command_queued"]
