@@ -118,7 +118,7 @@ class TestCommands:
             ("#note", "unsupported_command"),
             ("go on\\", "unsupported_command"),
             ("exit", "unsupported_command"),
-            ("/clear", "unsupported_command"),
+            ("/clear everything", "unsupported_command"),
             ("/model opus", "unsupported_command"),
             (7, "invalid_body"),
             (None, "invalid_body"),

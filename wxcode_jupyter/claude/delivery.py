@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ..errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
 from . import screens
+from .builtins import is_unsupported
 
 ENTER = b"\r"
 ESCAPE = b"\x1b"
@@ -71,18 +72,10 @@ _READ_OTHERWISE: tuple[tuple[Callable[[str], bool], str], ...] = (
         "it ends the session. Use `%wxmilestone stop`.",
     ),
     (
-        lambda text: text.split(maxsplit=1)[0] in BUILT_IN,
-        "it is one of the CLI's own commands, which are not acknowledged. Type it in the terminal.",
+        is_unsupported,
+        "it is one of the CLI's own commands, which are not acknowledged. Type it in the terminal. (`/clear` can be "
+        "sent, and `/compact` with at most 500 characters on the same line.)",
     ),
-)
-
-#: Commands of the CLI's own (2.1.330): they open menus or act without any acknowledgement.
-BUILT_IN: frozenset[str] = frozenset(
-    "/add-dir /agents /bashes /bug /clear /compact /config /context /copy /cost /doctor /effort /exit /export /fast "
-    "/feedback /help /hooks /ide /install-github-app /keybindings /login /logout /mcp /memory /mobile /model /new "
-    "/output-style /permissions /plan /plugin /privacy-settings /quit /release-notes /remote-control /rename /reset "
-    "/resume /rewind /sandbox /skills /stats /status /statusline /tasks /terminal-setup /theme /todos /tui /upgrade "
-    "/usage /vim".split()
 )
 
 

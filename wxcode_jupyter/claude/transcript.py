@@ -22,6 +22,12 @@ _INTERRUPTED = re.compile(r"\[Request interrupted by user[^\]\n]*\]")
 #: What the CLI writes for its own commands, `/clear` among them, in 2.1.197 with a prompt id; the entry of a user's own
 #: slash command begins with `<command-message>`.
 _LOCAL = ("<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>")
+_OUTPUT = re.compile(r"\s*<local-command-std(?:out|err)>(.*)</local-command-std(?:out|err)>\s*", re.S)
+_OWN = re.compile(
+    r"<command-name>(/.*?)</command-name>\s*<command-message>.*?</command-message>"
+    r"(?:\s*<command-args>(.*?)</command-args>)?\s*",
+    re.S,
+)
 _READ_BYTES = 1 << 20
 #: After `max_tokens`, `model_context_window_exceeded` and, in 2.1.330, `refusal` the CLI makes the model go on.
 _ENDS_ANSWER = ("end_turn", "stop_sequence")
@@ -42,6 +48,8 @@ Kind = Literal[
     "unqueued",
     "emptied",
     "joined",
+    "own_command",
+    "own_output",
 ]
 
 #: How the CLI's notes that say something about a turn begin; none of them carries a prompt id.
@@ -72,7 +80,8 @@ class Entry:
             ``unknown_command``, ``blocked`` (a hook of the user's refused the prompt, which is not in the conversation)
             or ``stopped`` (a hook ended the turn, whose prompt is). Of the queue that the CLI has itself for what is
             typed while a turn runs: ``queued``, ``unqueued``, ``emptied`` (taken back into the box), and ``joined`` for
-            a prompt that went from there into the running turn.
+            a prompt that went from there into the running turn. ``own_command`` is one of the CLI's own (`/compact`),
+            ``own_output`` what the CLI said of it; both are written when it is over.
         text: The text as the transcript has it, a slash command as it was typed; a pasted prompt may be wrapped by the
             CLI, so compare ids where there are any, not texts.
         prompt_id: The id that the hooks call ``prompt_id``; None where the entry has none.
@@ -195,6 +204,8 @@ def _entry(data: Mapping[str, Any]) -> Entry | None:
             return Entry("ended", "", None)
         case "system":
             note = str(data.get("content", ""))
+            if said := _OUTPUT.fullmatch(note):
+                return Entry("own_output", said[1], None)
             return next((Entry(said, note, None) for begin, said in _NOTES if note.startswith(begin)), None)
     return None
 
@@ -228,6 +239,10 @@ def _user(data: Mapping[str, Any]) -> Entry | None:
     text = _text(data)
     if _INTERRUPTED.fullmatch(text.strip()):
         return Entry("interrupt", text, prompt_id)
+    if said := _OUTPUT.fullmatch(text):
+        return Entry("own_output", said[1], None)
+    if own := _OWN.fullmatch(text):  # without a prompt id in 2.1.330
+        return Entry("own_command", " ".join(part for part in own.groups() if part), None)
     kinds = {block.get("type") for block in _blocks(data)}
     if not isinstance(prompt_id, str) or not kinds or "tool_result" in kinds or text.startswith(_LOCAL):
         return None

@@ -14,8 +14,9 @@ from functools import partial
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.transcript import Transcript
+from .changes import Accepted
 from .recorder import Recorder
-from .turns import Accepted, Turns
+from .turns import Turns
 from .watch import ScreenWatch
 
 

@@ -16,10 +16,10 @@ from ..claude.hooks import HookEvent
 from ..errors import StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
+from .changes import Accepted, Bound, Change, Ended, Requeued
 from .events import EventLog
 from .lineage import Lineage, cause_of
 from .outbox import Outbox
-from .turns import Accepted, Bound, Change, Ended, Requeued
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,8 @@ class Recorder:
                 found = {"prompt_id": prompt_id, "claude_session_id": claude_session_id}
                 self._move(command, {CommandStatus.DELIVERING}, found)
             case Accepted(command, prompt_id):
-                self._born(claude_session_id, transcript_path)
+                if prompt_id is not None:
+                    self._born(claude_session_id, transcript_path)
                 if command is not None:
                     self._accepted(command, prompt_id, claude_session_id)
             case Ended(command, status, last_message, error):
@@ -177,7 +178,7 @@ class Recorder:
 
         self._outbox.put(write)
 
-    def _accepted(self, command: Command, prompt_id: str, claude_session_id: str) -> None:
+    def _accepted(self, command: Command, prompt_id: str | None, claude_session_id: str) -> None:
         changes = {
             "status": CommandStatus.ACCEPTED,
             "accepted_at": now(),

@@ -16,20 +16,24 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
+from ..claude.builtins import effect_of
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.prompts import same_prompt
 from ..claude.transcript import Entry, find, load_all
 from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
+from .changes import Ended
 from .events import EventLog
 from .lineage import Lineage, cause_of
+from .own_command import OwnCommand
 from .turns import CUT
 
 log = logging.getLogger(__name__)
 
 _OPEN = {CommandStatus.DELIVERING, CommandStatus.ACCEPTED}
 _ENDS = ("Stop", "StopFailure")
+_QUEUED = {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
 
 
 def resolve(command: Command, events: Sequence[HookEvent], conversation: Sequence[Entry]) -> dict[str, Any]:
@@ -40,11 +44,14 @@ def resolve(command: Command, events: Sequence[HookEvent], conversation: Sequenc
         events: The hook events of the dead session that were never processed, in order.
         conversation: The transcript of the conversation that ``conversation_of`` names.
     """
+    own = OwnCommand()
+    if own.submit(command):
+        return _own_end(own, command, events, conversation)
     prompt_id = command.prompt_id or _reported(command, events)[1]
     place = _place(command, prompt_id, conversation)
     # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing down any more.
     if command.status is CommandStatus.DELIVERING and place is None:
-        return {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
+        return _QUEUED
     if place is not None:
         prompt_id = next(entry.prompt_id for entry in reversed(conversation[: place + 1]) if entry.kind == "prompt")
     found = {
@@ -54,6 +61,23 @@ def resolve(command: Command, events: Sequence[HookEvent], conversation: Sequenc
         "completed_at": now(),
     }
     return found | _end(prompt_id, events, conversation[place + 1 :] if place is not None else ())
+
+
+def _own_end(
+    own: OwnCommand, command: Command, events: Sequence[HookEvent], conversation: Sequence[Entry]
+) -> dict[str, Any]:
+    """Return the fields of a command of the CLI's own."""
+    changes = [change for event in events for change in own.on_hook(event)]
+    later = (entry for entry in conversation if _is_later(entry, command.delivering_at))
+    changes += [change for entry in later for change in own.on_entry(entry)]
+    changes += own.on_exit()
+    for change in changes:
+        if isinstance(change, Ended):
+            times = {"accepted_at": command.accepted_at or now(), "completed_at": now()}
+            if change.status is CommandStatus.COMPLETED:
+                return times | _completed(None)
+            return times | {"status": change.status, "error": change.error}
+    return _QUEUED
 
 
 def conversation_of(command: Command, events: Sequence[HookEvent]) -> str | None:
@@ -169,7 +193,8 @@ class Recovery:
                     path = find(self._environment, workspace, session_id, known=paths.get(session_id))
                     conversation = await asyncio.to_thread(load_all, path)
                 changes = resolve(command, events, conversation)
-                await self._record(project_id, command, changes, paths.get(changes["claude_session_id"]) or None)
+                session_id = str(changes.get("claude_session_id", command.claude_session_id))
+                await self._record(project_id, command, changes, paths.get(session_id) or None)
             if len(page.items) < 100:
                 return
 
@@ -182,7 +207,8 @@ class Recovery:
         await self._events.store_now(project_id, kind, {"command_id": command.id, "error": moved.error})
         if moved.status is CommandStatus.QUEUED:
             return
-        if moved.claude_session_id in [entry.claude_session_id for entry in await self._store.load_lineage(project_id)]:
+        known = [entry.claude_session_id for entry in await self._store.load_lineage(project_id)]
+        if effect_of(command.text) is None and moved.claude_session_id in known:
             await self._store.mark_born(project_id, str(moved.claude_session_id), path)
         if command.milestone_id:
             await self._begin_milestone(project_id, command.milestone_id)

@@ -15,6 +15,8 @@ from ..claude.hooks import HookEvent
 from ..claude.prompts import CliQueue, same_prompt
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
+from .changes import Accepted, Bound, Change, Ended, Requeued
+from .own_command import OwnCommand
 
 BLOCKED = (
     "The prompt was refused before Claude saw it (by a UserPromptSubmit hook of yours, or by the CLI); nothing of it "
@@ -22,42 +24,6 @@ BLOCKED = (
 )
 CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
 NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The CLI reported the prompt of a command under this id; whether it is taken is not known yet."""
-
-    command: Command
-    prompt_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A prompt is in the transcript; ``command`` is None for one that the user typed."""
-
-    command: Command | None
-    prompt_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A command is done, one way or another."""
-
-    command: Command
-    status: CommandStatus
-    last_message: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Requeued:
-    """A command provably did not get into the conversation and may be delivered again."""
-
-    command: Command
-
-
-Change = Bound | Accepted | Ended | Requeued
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +56,7 @@ class Turns:
     def __init__(self) -> None:
         self._submitted: Command | None = None
         self._standing: Command | None = None
+        self._own = OwnCommand()
         self._turn: _Turn | None = None
         self._next: list[_Turn] = []  # reported while another turn seems to run
         self._taken: set[str] = set()
@@ -105,12 +72,13 @@ class Turns:
     @property
     def active(self) -> bool:
         """Whether a turn runs or is about to, or a submitted command has not been seen in one yet."""
-        return bool(self._turn or self._submitted or self._unannounced or self._cli_queue)
+        return bool(self._turn or self._submitted or self._own.command or self._unannounced or self._cli_queue)
 
     @property
     def unconfirmed(self) -> bool:
         """Whether the transcript has yet to show what was submitted."""
-        return bool(self._submitted or self._unannounced) or (self._turn is not None and not self._turn.accepted)
+        own = self._own.command is not None and not self._own.begun
+        return bool(self._submitted or own or self._unannounced) or (self._turn is not None and not self._turn.accepted)
 
     @property
     def unannounced(self) -> frozenset[str]:
@@ -119,8 +87,8 @@ class Turns:
 
     @property
     def awaits_hook(self) -> bool:
-        """Whether Enter was pressed for a command and no ``UserPromptSubmit`` has come for it."""
-        return self._submitted is not None
+        """Whether Enter was pressed for a command and no hook has told what became of it."""
+        return self._submitted is not None or self._own.command is not None
 
     @property
     def standing(self) -> Command | None:
@@ -141,11 +109,12 @@ class Turns:
     @property
     def command(self) -> Command | None:
         """The command of the turn that runs, None for a user's."""
-        return self._submitted or (self._turn.command if self._turn else None)
+        return self._submitted or self._own.command or (self._turn.command if self._turn else None)
 
     def submit(self, command: Command) -> None:
         """Note that Enter was pressed for this command."""
-        self._submitted, self._standing = command, None
+        self._standing = None
+        self._submitted = None if self._own.submit(command) else command
         self._blocked = ""
 
     def stand(self, command: Command | None) -> None:
@@ -154,6 +123,9 @@ class Turns:
 
     def on_hook(self, event: HookEvent) -> None:
         """Take a hook event of the CLI."""
+        if self._standing is not None and OwnCommand.shows(event, self._standing):
+            self.submit(self._standing)  # the user has pressed Enter himself
+        self._changes += self._own.on_hook(event)
         match event.name:
             case "UserPromptSubmit" if event.prompt_id:
                 self._report(event.prompt_id, str(event.data.get("prompt", "")))
@@ -178,6 +150,7 @@ class Turns:
 
     def on_entry(self, entry: Entry) -> None:
         """Take a new entry of the transcript."""
+        self._changes += self._own.on_entry(entry)
         match entry.kind:
             case "prompt" if entry.prompt_id:
                 self._take(entry.prompt_id, entry.text)
@@ -235,6 +208,7 @@ class Turns:
 
     def give_up(self) -> None:
         """Nothing confirmed the submitted text in time, and the box is idle."""
+        self._changes += self._own.give_up()
         if self._submitted is not None:
             self.refuse(NOT_TAKEN)
         elif self._turn is not None and not self._turn.accepted:
@@ -247,6 +221,7 @@ class Turns:
         for command in filter(None, (self._submitted, self._standing)):
             self._changes.append(Requeued(command))
         self._submitted = self._standing = None
+        self._changes += self._own.on_exit()
         while (turn := self._turn) is not None:
             # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing any more.
             if turn.prompt_id in self._taken:

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,15 +36,23 @@ class Exchange:
             raise ValueError("a JSON object is expected")  # noqa: TRY004 - the caller's data, not the caller's type
         return data
 
-    def answer_json(self, status: int, data: Any) -> None:
-        """Send a complete answer in JSON."""
-        self.answer(status, json.dumps(data).encode(), "application/json")
+    def answer_json(self, status: int, data: Any, headers: Mapping[str, str] | None = None) -> None:
+        """Send a complete answer in JSON, with further headers where given."""
+        self.answer(status, json.dumps(data).encode(), "application/json", headers)
 
-    def answer(self, status: int, payload: bytes, content_type: str = "text/plain") -> None:
+    def answer(
+        self,
+        status: int,
+        payload: bytes,
+        content_type: str = "text/plain",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Send a complete answer."""
         self._handler.send_response(status)
         self._handler.send_header("Content-Type", content_type)
         self._handler.send_header("Content-Length", str(len(payload)))
+        for name, value in (headers or {}).items():
+            self._handler.send_header(name, value)
         self._handler.end_headers()
         self._handler.wfile.write(payload)
 

@@ -40,8 +40,8 @@ A *step* is one answer of the model:
 ``say: TEXT``                text; the turn ends
 ``use: TOOL, input: {...}``  a call of a tool of the CLI (Bash, Write, AskUserQuestion...), after ``text`` where given
 ``ask: QUESTION``            a question in plain text, which ends the turn as ``say`` does
-``fail: STATUS``             an HTTP error (400, 429, 500, 529...) with ``message``; the CLI's retry gets the next step,
-                             or the same failure again when it was the last
+``fail: STATUS``             an HTTP error (400, 429, 500, 529...) with ``message`` and ``headers``; the CLI's retry
+                             gets the next step, or the same failure again when it was the last
 ``cut: TEXT``                the stream breaks off after this text; retries as for ``fail``
 ===========================  ==========================================================================================
 
@@ -112,10 +112,11 @@ class Use(_Paced):
 
 @dataclass(frozen=True, slots=True)
 class Fail(_Paced):
-    """Answer with an HTTP error."""
+    """Answer with an HTTP error; ``headers`` are sent besides, such as those that tell of a usage limit."""
 
     status: int
     message: str = "scripted failure"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ _STEP_KEYS = {
     "say": {"context_tokens"},
     "ask": {"context_tokens"},
     "use": {"input", "text", "context_tokens"},
-    "fail": {"message"},
+    "fail": {"message", "headers"},
     "cut": set[str](),
 }
 

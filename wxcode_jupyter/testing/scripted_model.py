@@ -228,7 +228,7 @@ class ScriptedModel:
         if step.gate is not None:
             exchange.wait(self.gate(step.gate))
         if isinstance(step, Fail):
-            exchange.answer_json(step.status, wire.error(step.status, step.message))
+            exchange.answer_json(step.status, wire.error(step.status, step.message), step.headers)
             return
         blocks = [wire.text_block(step.text)] if step.text else []
         if isinstance(step, Use):

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.recorded_screens import Screen, load
 from tests.support.scripted_terminal import IDLE, TRUST, ScriptedTerminal, box
+from wxcode_jupyter.claude.builtins import BUILT_IN
 from wxcode_jupyter.claude.delivery import (
-    BUILT_IN,
     ENTER,
     TEXT_LIMIT_BYTES,
     NotFree,
@@ -159,7 +159,7 @@ def test_texts_that_cannot_be_sent_at_all(text: str) -> None:
         " quit\n",
         ":q",
         ":wq!",
-        "/clear",
+        "/model",
         "/model opus",
         "/exit\n",
     ],
@@ -169,8 +169,19 @@ def test_texts_that_the_cli_would_read_as_something_else(text: str) -> None:
         check_text(text)
 
 
-@pytest.mark.parametrize("command", sorted(BUILT_IN))
+@pytest.mark.parametrize("command", sorted(BUILT_IN - {"/clear", "/compact"}))
 def test_the_clis_own_commands_are_refused_with_and_without_arguments(command: str) -> None:
     for text in (command, f"{command} x", f"{command}\nx"):
         with pytest.raises(UnsupportedCommand, match="terminal"):
             check_text(text)
+
+
+@pytest.mark.parametrize("text", ["/clear", "/compact", "/compact keep the names", " /clear "])
+def test_those_whose_effect_can_be_seen_are_taken(text: str) -> None:
+    assert check_text(text) == text.strip()
+
+
+@pytest.mark.parametrize("text", ["/clear all", "/clear\nall", "/compact this\nand that", "/compact " + "x" * 501])
+def test_those_that_would_be_read_otherwise_are_refused(text: str) -> None:
+    with pytest.raises(UnsupportedCommand, match="/compact"):
+        check_text(text)

@@ -20,11 +20,11 @@ from wxcode_jupyter.models import (
     OutputProject,
     ProjectStatus,
 )
+from wxcode_jupyter.service.changes import Accepted, Bound, Ended, Requeued
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.lineage import Lineage
 from wxcode_jupyter.service.outbox import Outbox
 from wxcode_jupyter.service.recorder import Recorder, summarize
-from wxcode_jupyter.service.turns import Accepted, Bound, Ended, Requeued
 from wxcode_jupyter.store.base import Store
 
 

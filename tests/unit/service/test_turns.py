@@ -12,17 +12,8 @@ from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.prompts import same_prompt
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command
-from wxcode_jupyter.service.turns import (
-    BLOCKED,
-    CUT,
-    NOT_TAKEN,
-    Accepted,
-    Bound,
-    Change,
-    Ended,
-    Requeued,
-    Turns,
-)
+from wxcode_jupyter.service.changes import Accepted, Bound, Change, Ended, Requeued
+from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN, Turns
 
 TEXT, OTHERS = "build the thing", "what time is it?"
 
