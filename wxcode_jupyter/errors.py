@@ -16,6 +16,7 @@
     │   ├── HeldElsewhere         .holder
     │   ├── AlreadyStarted
     │   ├── NotPending
+    │   ├── AlreadyInitialized
     │   └── TooManySessions
     ├── NotReady                  something must be installed or answered first
     │   ├── CliMissing
@@ -158,6 +159,12 @@ class NotPending(Conflict):
     """Only a pending milestone can be deleted."""
 
     code = "not_pending"
+
+
+class AlreadyInitialized(Conflict):
+    """GSD's ``new-project`` has been through the workspace with another brief, or is on its way."""
+
+    code = "already_initialized"
 
 
 class TooManySessions(Conflict):

@@ -8,6 +8,7 @@ workspace is done by programs that a model steers.
       .planning/                                GSD's, shared by all milestones; we only read it
       .milestones/<milestone id>/
         MILESTONE-CONTEXT.md                    ours: what the milestone's command points Claude at
+      .milestones/PROJECT-BRIEF-<digest>.md     ours: what GSD's new-project is given
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int
         InvalidPath: A link, or anything else that is no folder or regular file, stands in the way.
     """
     relative = f"{MILESTONES_FOLDER}/{check_id(milestone_id)}/{CONTEXT_NAME}"
-    content = _encoded(text, limit_bytes)
+    content = _encoded(text, limit_bytes, field="context")
     with (
         _opened_workspace(workspace) as root,
         _refusals(os.path.join(workspace, relative)),
@@ -103,6 +104,24 @@ def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int
     ):
         if _load(folder, CONTEXT_NAME, limit_bytes=len(content) + 1) != content:
             _replace(folder, CONTEXT_NAME, content)
+    return relative
+
+
+def write_brief(workspace: str, text: str, limit_bytes: int = CONTEXT_LIMIT_BYTES) -> str:
+    """Write the brief of a project and return its path, relative to the workspace; other text is another file.
+
+    Promises and errors are those of `write_context`; ``field`` is ``brief``.
+    """
+    content = _encoded(text, limit_bytes, field="brief")
+    name = f"PROJECT-BRIEF-{hashlib.sha256(content).hexdigest()[:12]}.md"
+    relative = f"{MILESTONES_FOLDER}/{name}"
+    with (
+        _opened_workspace(workspace) as root,
+        _refusals(os.path.join(workspace, relative)),
+        _subfolder(root, MILESTONES_FOLDER) as folder,
+    ):
+        if _load(folder, name, limit_bytes=len(content) + 1) != content:
+            _replace(folder, name, content)
     return relative
 
 
@@ -204,13 +223,13 @@ def _subfolder(parent: int, name: str) -> Iterator[int]:
         yield descriptor
 
 
-def _encoded(text: str, limit_bytes: int) -> bytes:
+def _encoded(text: str, limit_bytes: int, *, field: str) -> bytes:
     try:
         content = text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InvalidBody(f"The context cannot be written as UTF-8: {error.reason}.", field="context") from error
+        raise InvalidBody(f"The {field} cannot be written as UTF-8: {error.reason}.", field=field) from error
     if len(content) > limit_bytes:
-        raise InvalidBody(f"The context has {len(content)} bytes; {limit_bytes} are allowed.", field="context")
+        raise InvalidBody(f"The {field} has {len(content)} bytes; {limit_bytes} are allowed.", field=field)
     return content
 
 

@@ -81,7 +81,7 @@ def test_every_operation_tells_how_errors_look(operation: Operation) -> None:
 
 @pytest.mark.parametrize("operation", [each for each in REQUESTS if body_schema(each)], ids=str)
 def test_a_field_that_is_not_on_the_page_is_refused_by_name(operation: Operation, api: Api, path: str) -> None:
-    fields: dict[str, Any] = {"name": "x", "text": "x", "status": "completed", "element_name": "x"}
+    fields: dict[str, Any] = {"name": "x", "text": "x", "brief": "x", "status": "completed", "element_name": "x"}
     project_id = path.rpartition("/")[2]
     fields["output_project_id"] = project_id
     schema = openapi()["components"]["schemas"][body_schema(operation)]

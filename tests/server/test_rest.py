@@ -23,6 +23,8 @@ class TestEveryRoute:
         body = {"/output-projects/{id}": {"name": "x"}, "/milestones/{id}": {"status": "failed"}}.get(operation.pattern)
         if operation.pattern.endswith("/commands"):
             body = {"text": "x"}
+        if operation.pattern.endswith("/init"):
+            body = {"brief": "x"}
 
         api.refused(operation.method.upper(), operation.path, 404, "not_found", json=body or {})
 

@@ -6,7 +6,22 @@ server's parts: a kernel is another process, often in another environment.
 """
 
 from .api import Client
+from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
 from .waiting import Observer, Progress
 
-__all__ = ["Check", "Client", "Observer", "PreparedContext", "Progress", "Project", "ServerInfo", "asks_for_trust"]
+__all__ = [
+    "Check",
+    "Client",
+    "GsdCommand",
+    "GsdPhase",
+    "GsdProgress",
+    "GsdStatus",
+    "GsdStep",
+    "Observer",
+    "PreparedContext",
+    "Progress",
+    "Project",
+    "ServerInfo",
+    "asks_for_trust",
+]

@@ -13,6 +13,7 @@ from ..errors import AlreadyStarted, NameTaken, NotFound
 from ..evidence import Changes, CommandSummary
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, SessionInfo
 from . import discovery, parse
+from .gsd import GsdStatus, gsd_status
 from .routing import Router
 from .transport import Endpoint
 from .values import Check, PreparedContext, Project, ServerInfo
@@ -254,6 +255,26 @@ class Client:
     def delete_milestone(self, milestone: Milestone | str) -> None:
         """Delete a pending milestone. Raises ``NotPending``."""
         self._router.request("DELETE", f"milestones/{_id(milestone)}")
+
+    # -- GSD ------------------------------------------------------------------------------------------------------
+
+    def gsd(self, project: Project | str) -> GsdStatus:
+        """Return GSD's commands as they are installed, the milestone's phases, and the next step; reads files only."""
+        key = _id(project)
+        body = self._router.request("GET", f"output-projects/{key}/gsd", project_id=key)
+        return parse.checked(gsd_status, body, "GSD")
+
+    def init(self, project: Project | str, brief: str) -> Command:
+        """Queue GSD's new-project with a brief; the same brief gives the command that exists.
+
+        Raises:
+            AlreadyInitialized: There is a PROJECT.md that was made from another text.
+            GsdMissing: Nothing was queued.
+        """
+        key = _id(project)
+        path = f"output-projects/{key}/gsd/init"
+        answer = self._router.request("POST", path, project_id=key, body={"brief": brief}, repeatable=True)
+        return parse.checked(parse.command, answer, "a command")
 
     # -- the session ----------------------------------------------------------------------------------------------
 

@@ -196,6 +196,24 @@ class SummaryHandler(WxcodeHandler):
         self.reply(await self.service.summaries.summarize(command_id))
 
 
+class GsdHandler(WxcodeHandler):
+    """``/output-projects/{id}/gsd``."""
+
+    @endpoint("read", PROJECT)
+    async def get(self, project_id: str) -> None:
+        """Say what is installed, how far the milestone is, and what comes next."""
+        self.reply(await self.service.gsd.look(project_id))
+
+
+class GsdInitHandler(WxcodeHandler):
+    """``/output-projects/{id}/gsd/init``."""
+
+    @endpoint("execute", SESSION)
+    async def post(self, project_id: str) -> None:
+        """Queue GSD's new-project with a brief."""
+        self.reply(await self.service.gsd.init(project_id, self.body("GsdInit")["brief"]), 202)
+
+
 class ScreenHandler(WxcodeHandler):
     """``/output-projects/{id}/screen``."""
 
@@ -317,6 +335,8 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/session/trust", TrustHandler),
     (f"/output-projects/{_ID}/commands", CommandsHandler),
     (f"/output-projects/{_ID}/events", EventsHandler),
+    (f"/output-projects/{_ID}/gsd", GsdHandler),
+    (f"/output-projects/{_ID}/gsd/init", GsdInitHandler),
     (f"/output-projects/{_ID}/screen", ScreenHandler),
     (f"/output-projects/{_ID}/terminal", ProjectTerminalHandler),
     (f"/commands/{_ID}", CommandHandler),

@@ -15,6 +15,7 @@ from .commands import Commands
 from .config import Config
 from .doctor import Doctor
 from .events import EventLog
+from .gsd import Gsd
 from .milestones import Milestones
 from .projects import Projects
 from .sessions import Sessions
@@ -39,6 +40,7 @@ class Service:
         self.checkpoints = Checkpoints(config, self.store, self.events)
         self.summaries = Summaries(config, self.store, self.checkpoints)
         self.milestones = Milestones(config, self.store, self.events, self.commands, self.checkpoints)
+        self.gsd = Gsd(config, self.store, self.commands)
         self.doctor = Doctor(config, self.store)
 
     async def open(self) -> None:

@@ -15,6 +15,7 @@ from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
 from .events import EventLog
+from .gsd import warn_of_clearing
 from .projects import check_name
 
 _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
@@ -98,6 +99,10 @@ class Milestones:
             path = prepared["context_path"]
             texts = await asyncio.to_thread(self._texts, project, milestone, workspace, path)
             await self._checkpoints.make(milestone, workspace)
+            warning = await asyncio.to_thread(warn_of_clearing, self._config, workspace, texts[-1])
+            if warning is not None:
+                data = {"milestone_id": milestone.id, **warning}
+                await self._events.store_now(project.id, "phases_unarchived", data, key=f"unarchived:{milestone.id}")
             for text in texts[:-1]:
                 if not await self._under_way(project.id, text):
                     await self._commands.enqueue(project.id, text)
@@ -160,8 +165,9 @@ class Milestones:
         if not self._config.new_project_command:
             by_hand = gsd.new_project_by_hand(workspace, home, config_dir=config_dir)
             raise ProjectNotInitialized(
-                f"There is no .planning/PROJECT.md in {workspace} yet, which GSD's new-milestone needs. Make it once, "
-                f"in a terminal of your own: {by_hand} (or set c.WxcodeApp.new_project_command).",
+                f"There is no .planning/PROJECT.md in {workspace} yet, which GSD's new-milestone needs. Make it once: "
+                f"`%%wxmilestone init --wait`, or in a terminal of your own: {by_hand} (or set "
+                "c.WxcodeApp.new_project_command).",
                 workspace_path=workspace,
             )
         first = gsd.new_project_command(
