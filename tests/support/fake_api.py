@@ -39,6 +39,8 @@ class FakeApi:
         self.requests: list[tuple[str, str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.failures: deque[Answer | Exception] = deque()
+        self.summary: dict[str, Any] = {}  # what the summary of every command has
+        self.changes: dict[str, Any] = {}  # what every milestone has changed
         self.trusts = True
         self.base_path = "/" + API_PATH
         self.store_url = "sqlite:////nowhere/wxcode.sqlite3"
@@ -139,7 +141,7 @@ class FakeApi:
 
         def step() -> None:
             command = self.commands[self.only_command()]
-            self.set_command(command["id"], "accepted", accepted_at=_now(), **fields)
+            self.set_command(command["id"], "accepted", **{"accepted_at": _now(), **fields})
             self.set_session(command["output_project_id"], "busy")
             if command["milestone_id"]:
                 self.milestones[command["milestone_id"]]["status"] = "in_progress"
@@ -187,6 +189,8 @@ class FakeApi:
                 if identifier not in self.milestones:
                     return _missing("milestone")
                 return self._milestone(method, self.milestones[identifier], rest, body)
+            case ("GET", ["commands", identifier, "summary"]):
+                return 200, {"command": self.commands[identifier], "usage": None, **self.summary}
             case ("GET", ["commands", identifier]):
                 return (200, self.commands[identifier]) if identifier in self.commands else _missing("command")
             case (_, ["output-projects", identifier, *rest]):
@@ -247,6 +251,13 @@ class FakeApi:
         match (method, rest):
             case ("GET", []):
                 return 200, milestone
+            case ("GET", ["changes"]):
+                none: dict[str, Any] = {
+                    "checkpoint": None,
+                    "reason": "The workspace is in no git repository.",
+                    "files": [],
+                }
+                return 200, {"milestone_id": milestone["id"], **(self.changes or none)}
             case ("PATCH", []):
                 milestone.update(body, completed_at=_now())
                 return 200, milestone

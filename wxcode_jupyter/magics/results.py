@@ -6,7 +6,6 @@ Each is a picture of one moment; ``refresh()`` returns a new one. ``ok`` and ``e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
@@ -15,6 +14,8 @@ from ..client import Check, Client, Project
 from ..client.describe import describe
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, SessionInfo, SessionState
 from .cards import Badge, Card, Tone, clean_line, clock
+from .evidence import Evidence, squeezed
+from .export import scrap, to_plain
 
 V = TypeVar("V")
 
@@ -65,6 +66,15 @@ class Result:
         fresh: Self = self if self._again is None else self._again()
         return fresh
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON has it."""
+        plain: dict[str, Any] = to_plain(self)
+        return {"ok": self.ok, **plain}
+
+    def _scrap(self) -> str | None:
+        """Return the name under which scrapbook finds the result in a notebook; None keeps it out."""
+        return None
+
     def _card(self) -> Card:
         return Card("failed" if self.error else "done", notes=self.notes)
 
@@ -76,9 +86,10 @@ class Result:
     def __repr__(self) -> str:
         return self._shown().as_text()
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        card = self._shown()
-        return {"text/plain": card.as_text(), "text/html": card.as_html()}
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        card, name = self._shown(), self._scrap()
+        kept = {} if name is None else scrap(name, self.to_dict())
+        return {"text/plain": card.as_text(), "text/html": card.as_html(), **kept}
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -130,39 +141,51 @@ class Listing(Result, Sequence[V]):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class MilestoneResult(Result):
-    """A milestone, and its command once it was started."""
+    """A milestone, its command once it was started, and what became of it once it was waited for."""
 
     milestone: Milestone
     command: Command | None = None
     session: SessionInfo | None = None
+    evidence: Evidence | None = None
+
+    def _scrap(self) -> str | None:
+        return f"wxcode.{self.milestone.element_name}" if self.evidence else None
 
     def _card(self) -> Card:
-        milestone = self.milestone
+        milestone, evidence = self.milestone, self.evidence
         rows = [("id", milestone.id)]
         rows += [("completed", clock(milestone.completed_at))] if milestone.completed_at else []
         rows += _command_rows(self.command) if self.command else []
+        rows += evidence.rows() if evidence else []
         rows += [("session", _state(self.session))] if self.session else []
         return Card(
             milestone.element_name,
             Badge(str(milestone.status), _MILESTONE_TONES.get(milestone.status, "quiet")),
             rows,
-            notes=self.notes,
+            [evidence.table()] if evidence else [],
+            evidence.screen if evidence else "",
+            self.notes,
         )
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class CommandResult(Result):
-    """A command that was sent."""
+    """A command that was sent, with what became of it once it was waited for."""
 
     command: Command
     session: SessionInfo | None = None
+    evidence: Evidence | None = None
+
+    def _scrap(self) -> str | None:
+        return f"wxcode.{clean_line(self.command.text, _TITLE_LIMIT)}" if self.evidence else None
 
     def _card(self) -> Card:
-        command = self.command
-        rows = _command_rows(command)[1:]
+        command, evidence = self.command, self.evidence
+        rows = _command_rows(command)[1:] + (evidence.rows() if evidence else [])
         rows += [("session", _state(self.session))] if self.session else []
         badge = Badge(str(command.status), _COMMAND_TONES.get(command.status, "quiet"))
-        return Card(clean_line(command.text, _TITLE_LIMIT), badge, rows, notes=self.notes)
+        shown = evidence.screen if evidence else ""
+        return Card(clean_line(command.text, _TITLE_LIMIT), badge, rows, block=shown, notes=self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -192,7 +215,7 @@ class SessionStatus(Result):
         tables = [[_row(item) for item in self.milestones], [_row(item) for item in self.commands]]
         shown = session.screen if session.attention or session.exit_code else None  # an orderly end needs no picture
         badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
-        return Card(project.name, badge, rows, tables, _squeezed(shown or ""), self.notes)
+        return Card(project.name, badge, rows, tables, squeezed(shown or ""), self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -246,11 +269,6 @@ def _check_badge(check: Check) -> Badge:
     if check.ok:
         return Badge("ok", "good")
     return Badge("TO DO", "needed") if check.to_do else Badge("MISSING", "bad")
-
-
-def _squeezed(screen: str) -> str:
-    """Return a screen with one blank line where it has many."""
-    return re.sub(r"\n(?:[^\S\n]*\n){2,}", "\n\n", screen).strip("\n")
 
 
 def _command_rows(command: Command) -> list[tuple[str, str]]:

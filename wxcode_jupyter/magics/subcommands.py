@@ -10,6 +10,7 @@ _PROJECT = Option(
 _OUTPUT = Option(("-o", "--output"), "keep the result in this variable, on failure too", "VAR", "value")
 _WAIT = Option(("--wait",), "block until it is done, and print the progress; interrupting ends the waiting only")
 _TIMEOUT = Option(("--timeout",), "limit of the waiting: 90 (seconds), 30m, 2h", "T", "seconds")
+_NO_SCREEN = Option(("--no-screen",), "leave the last screen out of what the waiting ends with")
 _CONTEXT = Option(("--context",), "the text, from a variable or a file, instead of a cell's body", "VAR|@FILE", "value")
 _COMMON = (_PROJECT, _OUTPUT)
 
@@ -43,6 +44,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 Option(("--start",), "start it"),
                 _WAIT,
                 _TIMEOUT,
+                _NO_SCREEN,
                 Option(("--again",), "make another one of this name: other text, or after the first has ended"),
                 _CONTEXT,
                 *_COMMON,
@@ -53,7 +55,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "start a milestone (name or id): session started or resumed, command queued; on one that runs, re-attach",
             "name",
             "MILESTONE",
-            options=(_WAIT, _TIMEOUT, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
             "resume",
@@ -66,7 +68,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "text",
             "TEXT",
             cell=True,
-            options=(_WAIT, _TIMEOUT, _CONTEXT, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _NO_SCREEN, _CONTEXT, *_COMMON),
         ),
         Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_COMMON)),
         Subcommand("status", "the session, the commands, the milestones", options=_COMMON),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from IPython.display import display
+
 from ..client import Project
-from ..errors import MilestoneFailed, NotFound
+from ..errors import MilestoneFailed, NotFound, WxcodeError
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus
 from .commands import notice_trouble, read_context
 from .context import Context
+from .evidence import Evidence, collect
 from .grammar import Line, Mistake, nearest, replace_variables
 from .milestones import ENDED, ensure_milestone
 from .results import CommandResult, Listing, MilestoneResult, Result
@@ -71,8 +74,9 @@ def send(context: Context, line: Line, body: str | None, variables: dict[str, An
         context.partial = lambda: CommandResult(command=client.command(command))
         notice_trouble(context, project)
         return _command_result(context, project, command)
-    context.partial = lambda: _command_result(context, project, command)
-    return _command_result(context, project, _wait_for(context, line, command))
+    context.partial = lambda: _command_result(context, project, command, _evidence(context, line, command))
+    command = _wait_for(context, line, command)
+    return _command_result(context, project, command, _evidence(context, line, command))
 
 
 def complete(context: Context, line: Line) -> Result:
@@ -103,23 +107,48 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
         _remember(context, command)
     if not line["wait"]:
         notice_trouble(context, project)
-        return _milestone_result(context, client.milestone(milestone))
-    _wait_for(context, line, command)
+        return _milestone_result(context, client.milestone(milestone), notes=client.summary(command).warnings)
+    context.partial = lambda: _milestone_result(
+        context, client.milestone(milestone), evidence=_evidence(context, line, command)
+    )
+    command = _wait_for(context, line, command)
     milestone = client.milestone(milestone)
     if milestone.status is MilestoneStatus.FAILED:
         raise _failed(milestone)
+    evidence = _evidence(context, line, command)
     notes = () if milestone.status is MilestoneStatus.COMPLETED else (_TURN_IS_NOT_MILESTONE,)
-    return _milestone_result(context, milestone, notes=notes)
+    return _milestone_result(context, milestone, (*evidence.summary.warnings, *notes), evidence)
 
 
 def _wait_for(context: Context, line: Line, command: Command) -> Command:
     printer = context.printer()
     try:
         ended = context.client.wait_for(command, timeout_s=line["timeout"], attended=context.attended, observer=printer)
+    except WxcodeError:
+        printer.flush()
+        _show_partial(context)
+        raise
     finally:
         printer.flush()
     context.sent.get(command.output_project_id, set()).discard(command.id)
     return ended
+
+
+def _evidence(context: Context, line: Line, command: Command) -> Evidence:
+    """Return what became of a command that was waited for."""
+    return collect(context.client, context.client.command(command), screen=not line["no_screen"])
+
+
+def _show_partial(context: Context) -> None:
+    """Show what became of the work that failed, above the error: papermill keeps nothing else of it."""
+    try:
+        result = context.partial() if context.partial else None
+    except WxcodeError as lost:  # the server is away: what failed first is what counts
+        context.say(f"What became of it is unknown: {lost}")
+        return
+    evidence = getattr(result, "evidence", None)
+    if evidence is not None and evidence.summary.command.accepted_at is not None:
+        display(result)  # type: ignore[no-untyped-call]
 
 
 def _remember(context: Context, command: Command) -> None:
@@ -169,7 +198,9 @@ def _mark(context: Context, line: Line, status: MilestoneStatus) -> Result:
     return _milestone_result(context, marked)
 
 
-def _milestone_result(context: Context, milestone: Milestone, notes: tuple[str, ...] = ()) -> MilestoneResult:
+def _milestone_result(
+    context: Context, milestone: Milestone, notes: tuple[str, ...] = (), evidence: Evidence | None = None
+) -> MilestoneResult:
     client = context.client
     started = milestone.status is not MilestoneStatus.PENDING
     # A pending one may have its command queued already: in progress is what was accepted.
@@ -179,16 +210,20 @@ def _milestone_result(context: Context, milestone: Milestone, notes: tuple[str, 
         milestone=milestone,
         command=command,
         session=session,
+        evidence=evidence,
         notes=notes,
         _again=lambda: _milestone_result(context, client.milestone(milestone)),
     )
 
 
-def _command_result(context: Context, project: Project, command: Command) -> CommandResult:
+def _command_result(
+    context: Context, project: Project, command: Command, evidence: Evidence | None = None
+) -> CommandResult:
     client = context.client
     return CommandResult(
         command=client.command(command),
         session=client.session(project),
+        evidence=evidence,
         _again=lambda: _command_result(context, project, command),
     )
 
