@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from . import completion, input
 from .magic import UsageMistake, WxMagics
+from .report import ReportResult
 from .results import (
     CommandResult,
     DoctorReport,
@@ -31,6 +32,7 @@ __all__ = [
     "Listing",
     "MilestoneResult",
     "ProjectCard",
+    "ReportResult",
     "Result",
     "Screen",
     "SessionStatus",

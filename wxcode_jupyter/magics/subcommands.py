@@ -83,6 +83,15 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         Subcommand("stop", "end the session; the conversation can be resumed", options=_COMMON),
         Subcommand("complete", "mark a milestone completed: our record only", "name?", "MILESTONE", options=_COMMON),
         Subcommand("fail", "mark a milestone failed", "name?", "MILESTONE", options=_COMMON),
+        Subcommand(
+            "report",
+            "the milestones and commands of the project, how each ended and why, for people and for CI",
+            options=(
+                Option(("--format",), "md, json or junit; else by the file's ending (.md, .json, .xml)", "F", "value"),
+                Option(("--file",), "write it there; without it, it is shown", "FILE", "value"),
+                *_COMMON,
+            ),
+        ),
         Subcommand("trust", "tell Claude Code to trust the project's folder", options=_COMMON),
         Subcommand("doctor", "check everything that is needed, and say how to mend it", options=_COMMON),
     )

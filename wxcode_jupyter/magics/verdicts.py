@@ -1,0 +1,141 @@
+"""What of a project has passed, failed, or is not done: one suite for each milestone, one case for each command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ..client import Project
+from ..models import Command, CommandStatus, Milestone, MilestoneStatus
+from .cards import Tone
+from .evidence import duration_s
+
+Verdict = Literal["passed", "failed", "not done"]
+_TONES: dict[Verdict, Tone] = {"passed": "good", "failed": "bad", "not done": "quiet"}
+_UNFINISHED = {
+    "asks": "Claude ended with a question, and nobody answered it.",
+    "limited": "Claude ended at a usage limit.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One command; ``reason`` says why it failed or is not done."""
+
+    command: Command
+    verdict: Verdict
+    reason: str = ""
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A milestone with its commands, or (``milestone`` is None) the commands of none."""
+
+    milestone: Milestone | None
+    cases: tuple[Case, ...]
+    verdict: Verdict
+    reason: str = ""
+    outcome: str | None = None
+    duration_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The milestone's name."""
+        return self.milestone.element_name if self.milestone else "commands of no milestone"
+
+    @property
+    def status(self) -> str:
+        """The milestone's status, "" for the commands of none."""
+        return str(self.milestone.status) if self.milestone else ""
+
+    @property
+    def tone(self) -> Tone:
+        """How its verdict looks."""
+        return _TONES[self.verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectReport:
+    """Everything of a project at one moment; the numbers count suites' cases, and milestones marked failed."""
+
+    project: Project
+    created_at: datetime
+    suites: tuple[Suite, ...]
+    passed: int
+    failed: int
+    skipped: int
+
+
+def read_report(
+    project: Project, milestones: Sequence[Milestone], commands: Sequence[Command], *, at: datetime
+) -> ProjectReport:
+    """Draw the conclusions about a project. Milestones come in their order, the other commands last."""
+    last = max((command.seq for command in commands if command.accepted_at), default=0)
+    suites = [_suite(item, [own for own in commands if own.milestone_id == item.id], last) for item in milestones]
+    known = {item.id for item in milestones}
+    others = [command for command in commands if command.milestone_id not in known]
+    if others:
+        suites.append(_suite(None, others, last))
+    verdicts = [case.verdict for suite in suites for case in suite.cases]
+    marked = sum(marked_failed(suite) for suite in suites)
+    return ProjectReport(
+        project,
+        at,
+        tuple(suites),
+        passed=verdicts.count("passed"),
+        failed=verdicts.count("failed") + marked,
+        skipped=verdicts.count("not done"),
+    )
+
+
+def marked_failed(suite: Suite) -> bool:
+    """Whether a milestone is marked failed although none of its commands has."""
+    failed = suite.milestone is not None and suite.milestone.status is MilestoneStatus.FAILED
+    return failed and not any(case.verdict == "failed" for case in suite.cases)
+
+
+def _suite(milestone: Milestone | None, commands: Sequence[Command], last: int) -> Suite:
+    completed = milestone is not None and milestone.status is MilestoneStatus.COMPLETED
+    # A question is answered by what comes after it, or by somebody's word that the milestone is done.
+    cases = tuple(_case(command, settled=completed or command.seq < last) for command in commands)
+    failed = [case.reason for case in cases if case.verdict == "failed"]
+    open_ = [case.reason for case in cases if case.verdict == "not done"]
+    begun = [command.accepted_at for command in commands if command.accepted_at]
+    ended = [command.completed_at for command in commands if command.completed_at]
+    verdict: Verdict
+    if milestone is not None and milestone.status is MilestoneStatus.FAILED:
+        verdict, reason = "failed", failed[-1] if failed else "The milestone is marked failed."
+    elif completed:
+        verdict, reason = "passed", ""
+    elif failed:
+        verdict, reason = "failed", failed[-1]
+    elif open_ or not cases:
+        verdict, reason = "not done", open_[-1] if open_ else "It was not started."
+    else:
+        verdict, reason = "passed", ""
+    return Suite(
+        milestone,
+        cases,
+        verdict,
+        reason,
+        outcome=commands[-1].outcome if commands else None,
+        duration_s=(max(ended) - min(begun)).total_seconds() if begun and ended else None,
+    )
+
+
+def _case(command: Command, *, settled: bool) -> Case:
+    """Judge a command; ``settled``: an end with a question or at a limit does not count any more."""
+    spent = duration_s(command)
+    match command.status:
+        case CommandStatus.COMPLETED if command.outcome in _UNFINISHED and not settled:
+            return Case(command, "failed", _UNFINISHED[command.outcome], spent)
+        case CommandStatus.COMPLETED:
+            return Case(command, "passed", "", spent)
+        case CommandStatus.FAILED:
+            return Case(command, "failed", command.error or "No reason was given.", spent)
+        case CommandStatus.INTERRUPTED:
+            return Case(command, "failed", command.error or "It was interrupted.", spent)
+    return Case(command, "not done", f"It is {command.status}.", spent)
