@@ -227,11 +227,21 @@ def test_keys_of_two_clients_never_get_into_a_command(tmp_path: Path, cli_versio
         job.until_status(command, CommandStatus.DELIVERING, CommandStatus.ACCEPTED, CommandStatus.COMPLETED)
         for client, key in zip(clients, "xy", strict=True):
             client.type(key * 3)
-        job.done(command)
+        interfered = False  # on a machine so slow that the keys were let through before the text could be seen
+
+        def is_over() -> bool:
+            nonlocal interfered
+            if not interfered and job.client.session(project).state is SessionState.ATTENTION:
+                clients[0].type(CTRL_C)
+                interfered = True
+            return job.client.command(command).status is CommandStatus.COMPLETED
+
+        until(is_over, timeout_s=60.0)
         assert job.model.prompts == [text]
 
-        until(lambda: any(keys in job.client.screen(project) for keys in ("xxxyyy", "yyyxxx")))
-        assert job.client.session(project).state is SessionState.IDLE
+        if not interfered:
+            until(lambda: any(keys in job.client.screen(project) for keys in ("xxxyyy", "yyyxxx")))
+        job.until_state(project, SessionState.IDLE)
         waits = job.client.send(project, "once the box is free")
         clients[0].type(CLEAR_LINE)
         job.done(waits)

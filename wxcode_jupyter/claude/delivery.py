@@ -79,7 +79,14 @@ _READ_OTHERWISE: tuple[tuple[Callable[[str], bool], str], ...] = (
 )
 
 
-async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[None]], settle_s: float = 5.0) -> None:
+async def put(
+    terminal: Terminal,
+    text: str,
+    *,
+    changed: Callable[[], Awaitable[None]],
+    settle_s: float = 5.0,
+    alone: Callable[[], bool] = lambda: True,
+) -> None:
     """Put a text into the empty box and press Enter, once.
 
     Args:
@@ -87,6 +94,7 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
         text: What ``check_text`` returned.
         changed: Returns when the screen may have changed, within a tenth of a second at the latest.
         settle_s: How long the text may take to appear in the box, in seconds.
+        alone: Whether nobody else has typed of late: else the box may not show yet what stands in it.
 
     Raises:
         NotFree: Nothing was typed; try again later.
@@ -98,7 +106,7 @@ async def put(terminal: Terminal, text: str, *, changed: Callable[[], Awaitable[
     ending = " " if "@" in text.split()[-1] else ""
     await terminal.write(_PASTE[0] + (text + ending).encode() + _PASTE[1])
     deadline = asyncio.get_running_loop().time() + settle_s
-    while not await confirm(terminal, text):
+    while not (alone() and await confirm(terminal, text)):
         screen = await terminal.screen()
         if screens.read(screen).asks or asyncio.get_running_loop().time() > deadline:
             raise AttentionNeeded(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 
 from ..claude import delivery
@@ -22,6 +23,8 @@ from .watch import ScreenWatch
 log = logging.getLogger(__name__)
 
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
+_NO_KEYS = re.compile(rb"\x1b\[(?:<[\d;]*[Mm]|[IO])")  # the mouse, and the window's focus
+_ALONE_S = 1.0  # how long ago a client's keys must be for the box to show all that stands in it
 
 
 class Deliverer:
@@ -43,6 +46,8 @@ class Deliverer:
         self._free = asyncio.Event()
         self._free.set()
         self._output = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._client_typed_at = float("-inf")
 
     @property
     def typing(self) -> bool:
@@ -68,6 +73,8 @@ class Deliverer:
         except TimeoutError:
             log.warning("Project %s: a delivery took long; a client's input is let through.", self._project_id)
         await self._terminal.write(data)
+        if _NO_KEYS.sub(b"", data):
+            self._client_typed_at = self._loop.time()
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
@@ -97,7 +104,7 @@ class Deliverer:
         begin()
         with self.hold():
             try:
-                await delivery.put(self._terminal, command.text, changed=self.changed)
+                await delivery.put(self._terminal, command.text, changed=self.changed, alone=self._is_alone)
             except delivery.NotFree:
                 self._recorder.requeue(command, "The input box was not free after all.")
             except AttentionNeeded as error:
@@ -114,7 +121,7 @@ class Deliverer:
         command = self._turns.standing
         if command is None:
             self._watch.delivered()
-        elif self._watch.holds(command.text):
+        elif self._watch.holds(command.text) and self._is_alone():
             with self.hold():
                 if await delivery.confirm(self._terminal, command.text):
                     self._turns.submit(command)
@@ -122,6 +129,9 @@ class Deliverer:
             self._turns.stand(None)
             self._recorder.requeue(command, "The text was taken out of the box before Enter was pressed.")
             self.maybe_queued = True
+
+    def _is_alone(self) -> bool:
+        return self._loop.time() - self._client_typed_at >= _ALONE_S
 
     async def clear_box(self) -> None:
         """Remove our own text that the CLI put back into the box."""

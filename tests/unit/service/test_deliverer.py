@@ -1,0 +1,128 @@
+"""What is typed for a command while clients type too, on a terminal that shows everything late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.support.scripted_terminal import box
+from wxcode_jupyter.claude.delivery import ENTER
+from wxcode_jupyter.models import Command, CommandStatus, LineageCause, OutputProject, TermSize
+from wxcode_jupyter.service import deliverer as module
+from wxcode_jupyter.service.deliverer import Deliverer
+from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.outbox import Outbox
+from wxcode_jupyter.service.recorder import Recorder
+from wxcode_jupyter.service.turns import Turns
+from wxcode_jupyter.service.watch import ScreenWatch
+from wxcode_jupyter.store.base import Store
+from wxcode_jupyter.terminal.screen import ScreenView
+from wxcode_jupyter.terminal.session import TerminalSession
+
+TEXT, MOUSE = "build the thing", b"\x1b[<35;10;10M"
+
+
+class LateTerminal:
+    """A box that shows what the test says, whatever is typed."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.shown = ""
+        self.looks = 0
+
+    async def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    async def screen(self) -> ScreenView:
+        self.looks += 1
+        screen = box(self.shown)
+        return ScreenView(screen.lines, screen.cursor, "", False, True, 0, True, TermSize(len(screen.lines), 80))
+
+
+class Desk:
+    """A deliverer with one queued command."""
+
+    def __init__(self, recorder: Recorder, store: Store, command: Command) -> None:
+        self.terminal = LateTerminal()
+        self.turns = Turns()
+        self.watch = ScreenWatch(asyncio.get_running_loop().time, ready_timeout_s=60.0)
+        self.deliverer = Deliverer(
+            command.output_project_id, cast(TerminalSession, self.terminal), recorder, self.turns, self.watch
+        )
+        self.store, self.command = store, command
+
+    async def begin(self) -> asyncio.Task[bool]:
+        """Let the delivery go as far as the text that is put in."""
+        self.watch.see(await self.terminal.screen())
+        task = asyncio.create_task(self.deliverer.deliver_next("a", begin=lambda: None))
+        await until(lambda: self.terminal.written)
+        return task
+
+    async def looked(self, times: int) -> None:
+        """Return when the deliverer has looked at the screen so many times more."""
+        goal = self.terminal.looks + times
+        await until(lambda: self.terminal.looks >= goal)
+
+
+@pytest.fixture
+async def desk(store: Store, project: OutputProject, events: EventLog, tmp_path: Path) -> Desk:
+    recorder = Recorder(
+        store,
+        events,
+        Outbox(),
+        project.id,
+        cause=LineageCause.NEW,
+        links_folder=str(tmp_path / "links"),
+        conflict=lambda: None,
+    )
+    return Desk(recorder, store, await store.append_command(Command(store.new_id(), project.id, TEXT)))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_keys_that_a_slow_delivery_let_through_are_not_sent_with_its_text(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_INPUT_HOLD_S", 0.02)
+    monkeypatch.setattr(module, "_ALONE_S", 0.5)
+    delivery = await desk.begin()
+    await desk.deliverer.write_from_client(b"xyz")
+    desk.terminal.shown = TEXT  # and not yet what was typed behind it
+    await desk.looked(2)
+    desk.terminal.shown = f"{TEXT}xyz"
+    await desk.looked(6)
+    assert ENTER not in desk.terminal.written
+    desk.terminal.shown = TEXT
+    assert await delivery
+    assert desk.terminal.written[1:] == [b"xyz", ENTER]
+    assert desk.turns.command == desk.command
+
+
+async def test_keys_of_clients_wait_for_a_delivery(desk: Desk) -> None:
+    delivery = await desk.begin()
+    typing = asyncio.create_task(desk.deliverer.write_from_client(b"xyz"))
+    await desk.looked(2)
+    assert len(desk.terminal.written) == 1
+    desk.terminal.shown = TEXT
+    assert await delivery
+    await typing
+    assert desk.terminal.written[1:] == [ENTER, b"xyz"]
+
+
+async def test_a_mouse_is_no_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ALONE_S", 60.0)
+    await desk.deliverer.write_from_client(MOUSE * 3 + b"\x1b[I")
+    desk.terminal.written.clear()
+    delivery = await desk.begin()
+    desk.terminal.shown = TEXT
+    assert await delivery
+    assert desk.terminal.written[1:] == [ENTER]
+    assert (await desk.store.get_command(desk.command.id)).status is CommandStatus.DELIVERING
