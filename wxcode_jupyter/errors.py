@@ -40,7 +40,8 @@
     │   ├── MilestoneFailed
     │   ├── CommandFailed         .command_id
     │   ├── CommandTimeout
-    │   └── AnswerNeeded          .questions
+    │   ├── AnswerNeeded          .questions
+    │   └── UsageLimited          .command_id, .resets_at
     └── ServerUnreachable         a kernel that finds no server
 
 Each class has a stable ``code`` slug, which is the ``reason`` of the REST API; the message says what to do next. This
@@ -309,6 +310,12 @@ class AnswerNeeded(WorkFailed):
     """Claude asks, and nobody is there to answer."""
 
     code = "answer_needed"
+
+
+class UsageLimited(WorkFailed):
+    """A turn ended at a usage limit; ``resets_at`` (ISO 8601, UTC) is None where the CLI does not say when it ends."""
+
+    code = "usage_limited"
 
 
 class ServerUnreachable(WxcodeError):

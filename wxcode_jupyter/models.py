@@ -153,6 +153,8 @@ class Milestone:
 class Command:
     """One input for Claude: queued, delivered, acknowledged.
 
+    A completed one has an ``outcome``: ``finished``, ``asks`` (its turn ended with a question in plain text) or
+    ``limited`` (at a usage limit, which ends at ``resets_at`` where the CLI says when); the latter two are not done.
     ``seq`` orders the commands of one project, first in first out. ``prompt_id`` and ``claude_session_id`` say where
     the CLI's transcript has it, once it was accepted.
     """
@@ -164,6 +166,7 @@ class Command:
     milestone_id: str | None = None
     status: CommandStatus = CommandStatus.QUEUED
     outcome: str | None = None
+    resets_at: datetime | None = None
     last_message: str | None = None
     prompt_id: str | None = None
     claude_session_id: str | None = None

@@ -71,6 +71,8 @@ _NOT_LOGGED_IN = re.compile(r"Not logged in\b", re.I)
 _NOT_LOGGED_IN_MESSAGE = "Claude Code is not logged in. Type /login in the terminal."
 _MENU = re.compile(r"Enter to (?:confirm|select|continue)|Esc to (?:cancel|exit)|Press Enter to continue", re.I)
 _MENU_MESSAGE = "Claude Code shows a menu. Answer it in the terminal."
+#: The first line of the menu that both versions open by themselves at a usage limit; it is what Esc does too.
+LIMIT_MENU = "Stop and wait for limit to reset"
 _RULE = re.compile(r"─{8,}.*─|─{8,}")
 _PROMPT = re.compile(r"^\s?[❯>!]\s?")
 _IN_BOX = re.compile(r"  |$")  # what the second and later rows of the box begin with
@@ -151,6 +153,12 @@ def _read_without_box(text: str, lines: Sequence[str]) -> Reading:
     if _MENU.search(flat):
         return Reading(Kind.MENU, None, False, _MENU_MESSAGE)
     return Reading(Kind.OTHER, None, any(_SPINNER.match(line) for line in lines), "")
+
+
+def is_limit_menu(text: str) -> bool:
+    """Whether a screen's last lines are the menu of a usage limit, with its default marked."""
+    marked = re.search(rf"^\s*❯ 1\. {LIMIT_MENU}\s*$", text.replace("\xa0", " "), re.M)
+    return marked is not None and _MENU.search(text[marked.end() :]) is not None
 
 
 def holds(box: str, text: str) -> bool:

@@ -12,8 +12,9 @@ from bson import ObjectId
 from ..errors import AlreadyStarted, NameTaken, NotFound
 from ..evidence import Changes, CommandSummary
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, SessionInfo
-from . import discovery, parse
+from . import discovery, limits, parse
 from .gsd import GsdStatus, gsd_status
+from .limits import OnLimit
 from .routing import Router
 from .transport import Endpoint
 from .values import Check, PreparedContext, Project, ServerInfo
@@ -317,12 +318,22 @@ class Client:
 
     # -- commands and events --------------------------------------------------------------------------------------
 
-    def send(self, project: Project | str, text: str, *, milestone: Milestone | str | None = None) -> Command:
+    def send(
+        self,
+        project: Project | str,
+        text: str,
+        *,
+        milestone: Milestone | str | None = None,
+        command_id: str | None = None,
+    ) -> Command:
         """Queue one input for Claude; the server starts or resumes the session where none lives.
 
-        The id is the client's choice, so that a repetition after a lost answer doubles nothing.
+        The id is the client's choice, so that a repetition after a lost answer doubles nothing; a caller who gives
+        ``command_id`` may repeat the call itself, and gets the same command.
         """
-        body = _given(id=str(ObjectId()), text=text, milestone_id=None if milestone is None else _id(milestone))
+        body = _given(
+            id=command_id or str(ObjectId()), text=text, milestone_id=None if milestone is None else _id(milestone)
+        )
         key = _id(project)
         path = f"output-projects/{key}/commands"
         answer = self._router.request("POST", path, project_id=key, body=body, repeatable=True)
@@ -396,10 +407,19 @@ class Client:
         timeout_s: float | None = None,
         attended: bool = False,
         observer: Observer | None = None,
+        on_limit: OnLimit | None = None,
     ) -> Command:
-        """Block until a command has completed, and return it. Arguments and errors as of ``wait``."""
+        """Block until a command has completed, and return it. Arguments and errors as of ``wait``.
+
+        ``on_limit`` says what to do when its turn ends at a usage limit: ``fail`` raises ``UsageLimited``; ``wait``
+        waits until the limit is over, asks Claude to go on (once, see `limits.py`), and returns the command that did.
+        By default an attended command is returned as it is, and any other fails.
+        """
         watch = Watch(self, command.output_project_id, timeout_s=timeout_s, attended=attended, observer=observer)
-        return watch.until_final(command)
+        ended = watch.until_final(command)
+        if on_limit is None and attended:
+            return ended
+        return limits.handle(self, watch, ended, on_limit or "fail")
 
     def wait_started(self, project: Project | str, *, timeout_s: float = 10.0, attended: bool = False) -> SessionInfo:
         """Wait until the session has left ``starting``, at most ``timeout_s`` seconds, and return it.

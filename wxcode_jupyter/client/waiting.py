@@ -65,6 +65,7 @@ class Watch:
         observer: Told about the events since ``since``, in order, each once.
         clock: Seconds that only rise; injected by tests, as is ``sleep``.
         sleep: Waits that many seconds.
+        wall: The time of day, in UTC.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Watch:
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        wall: Callable[[], datetime] = now,
     ) -> None:
         self._client = client
         self._project_id = project_id
@@ -84,6 +86,8 @@ class Watch:
         self._observer = observer or (lambda progress: None)
         self._clock = clock
         self._sleep = sleep
+        self._wall = wall
+        self._asked_at: datetime | None = None
         self._timeout_s = timeout_s
         self._deadline = None if timeout_s is None else clock() + timeout_s
         self._since = now()
@@ -148,6 +152,21 @@ class Watch:
             except CommandTimeout:
                 return session
 
+    def until_moment(self, moment: datetime) -> None:
+        """Wait until this time of the clock on the wall, telling the observer what happens meanwhile."""
+        while self._wall() < moment:
+            self._follow()
+            self._wait_a_step(f"the usage limit lasts until {moment.astimezone():%H:%M}")
+        self._follow()
+
+    def asked_since(self, moment: datetime) -> bool:
+        """Whether a prompt was submitted after this time, as far as events were followed."""
+        return self._asked_at is not None and self._asked_at > moment
+
+    def tell(self, kind: str, text: str) -> None:
+        """Tell the observer something that no event says."""
+        self._tell(kind, text)
+
     # -- one step -------------------------------------------------------------------------------------------------
 
     def _pause(self, doing: str) -> None:
@@ -181,6 +200,8 @@ class Watch:
                 return happened
 
     def _tell_event(self, event: Event) -> bool:
+        if event.type == "prompt_submitted":
+            self._asked_at = event.created_at
         if event.type == "question":
             self._question = dict(event.data)
         elif event.type == "session_state" and event.data.get("state") != SessionState.WAITING:

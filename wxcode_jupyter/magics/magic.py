@@ -93,7 +93,7 @@ class WxMagics(Magics):
                 return Help(text=subcommands.explain(line.subcommand))
             line = fill(line, variables)
             name, output = line.subcommand.name, _variable(line)
-            _check_timeout(line)
+            _check_waiting(line)
             result = (
                 _WITH_TEXT[name](context, line, cell, variables) if name in _WITH_TEXT else _PLAIN[name](context, line)
             )
@@ -147,6 +147,10 @@ def _variable(line: Line) -> str | None:
     return name if name is None else str(name)
 
 
-def _check_timeout(line: Line) -> None:
+def _check_waiting(line: Line) -> None:
+    if line["on_limit"] not in (None, "fail", "wait"):
+        raise Mistake("--on-limit is fail or wait.", line.subcommand.usage)
+    if line["on_limit"] is not None and not line["wait"]:
+        raise Mistake("--on-limit is for the waiting: add --wait.", line.subcommand.usage)
     if line["timeout"] is not None and line.subcommand.name != "wait" and not line["wait"]:
         raise Mistake("--timeout limits the waiting: add --wait.", line.subcommand.usage)

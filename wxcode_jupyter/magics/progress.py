@@ -18,6 +18,7 @@ _LABELS = {
     "assistant_message": "Claude",
     "milestone_status": "milestone",
     "needed": "NEEDS YOU",
+    "limit": "usage limit",
 }
 #: What another line says already.
 _UNSAID = frozenset(
@@ -50,7 +51,7 @@ class ProgressPrinter:
         if progress.kind in _UNSAID:
             return
         label = _LABELS.get(progress.kind, progress.kind.replace("_", " "))
-        if progress.kind == "needed":  # what somebody must act on is never cut or left out
+        if progress.kind in ("needed", "limit"):  # what somebody must act on is never cut or left out
             self._say(f"{clock(progress.at)}  {label}: {progress.text}")
             return
         text = clean_line(progress.text, _WIDTH)

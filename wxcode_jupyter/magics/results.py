@@ -39,6 +39,7 @@ _COMMAND_TONES: dict[CommandStatus, Tone] = {
     CommandStatus.FAILED: "bad",
     CommandStatus.INTERRUPTED: "needed",
 }
+_OPEN_OUTCOMES = ("asks", "limited")  # completed, and not done
 _TITLE_LIMIT = 80  # a milestone's command has 76
 _MESSAGE_LIMIT = 600
 
@@ -153,6 +154,7 @@ class MilestoneResult(Result):
 
     def _card(self) -> Card:
         milestone, evidence = self.milestone, self.evidence
+        notes = (*_outcome_notes(self.command), *self.notes)
         rows = [("id", milestone.id)]
         rows += [("completed", clock(milestone.completed_at))] if milestone.completed_at else []
         rows += _command_rows(self.command) if self.command else []
@@ -164,7 +166,7 @@ class MilestoneResult(Result):
             rows,
             [evidence.table()] if evidence else [],
             evidence.screen if evidence else "",
-            self.notes,
+            notes,
         )
 
 
@@ -183,9 +185,9 @@ class CommandResult(Result):
         command, evidence = self.command, self.evidence
         rows = _command_rows(command)[1:] + (evidence.rows() if evidence else [])
         rows += [("session", _state(self.session))] if self.session else []
-        badge = Badge(str(command.status), _COMMAND_TONES.get(command.status, "quiet"))
         shown = evidence.screen if evidence else ""
-        return Card(clean_line(command.text, _TITLE_LIMIT), badge, rows, block=shown, notes=self.notes)
+        notes = (*_outcome_notes(command), *self.notes)
+        return Card(clean_line(command.text, _TITLE_LIMIT), _command_badge(command), rows, block=shown, notes=notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -255,8 +257,7 @@ def _row(item: object) -> list[str | Badge]:
             tone = _MILESTONE_TONES.get(item.status, "quiet")
             return [item.element_name, Badge(str(item.status), tone), item.id]
         case Command():
-            tone = _COMMAND_TONES.get(item.status, "quiet")
-            return [clock(item.created_at), Badge(str(item.status), tone), clean_line(item.text, _TITLE_LIMIT)]
+            return [clock(item.created_at), _command_badge(item), clean_line(item.text, _TITLE_LIMIT)]
         case Event():
             return [clock(item.created_at), item.type, clean_line(describe(item), 2 * _TITLE_LIMIT)]
         case Check():
@@ -269,6 +270,24 @@ def _check_badge(check: Check) -> Badge:
     if check.ok:
         return Badge("ok", "good")
     return Badge("TO DO", "needed") if check.to_do else Badge("MISSING", "bad")
+
+
+def _command_badge(command: Command) -> Badge:
+    if command.outcome in _OPEN_OUTCOMES:
+        return Badge(str(command.outcome), "needed")
+    return Badge(str(command.status), _COMMAND_TONES.get(command.status, "quiet"))
+
+
+def _outcome_notes(command: Command | None) -> tuple[str, ...]:
+    """Return what to know of a turn that has ended and is not done."""
+    match command.outcome if command else None:
+        case "asks":
+            return ("Claude ended its turn with a question: answer it with `%wxmilestone send`.",)
+        case "limited" if command is not None and command.resets_at:
+            return (f"A usage limit was reached; it resets at {clock(command.resets_at)}.",)
+        case "limited":
+            return ("A usage limit was reached.",)
+    return ()
 
 
 def _command_rows(command: Command) -> list[tuple[str, str]]:

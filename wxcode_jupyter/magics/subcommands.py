@@ -12,6 +12,9 @@ _WAIT = Option(("--wait",), "block until it is done, and print the progress; int
 _TIMEOUT = Option(("--timeout",), "limit of the waiting: 90 (seconds), 30m, 2h", "T", "seconds")
 _NO_SCREEN = Option(("--no-screen",), "leave the last screen out of what the waiting ends with")
 _CONTEXT = Option(("--context",), "the text, from a variable or a file, instead of a cell's body", "VAR|@FILE", "value")
+_ON_LIMIT = Option(
+    ("--on-limit",), "at a usage limit, with --wait: fail, or wait for its end and go on", "fail|wait", "value"
+)
 _COMMON = (_PROJECT, _OUTPUT)
 
 SUBCOMMANDS: dict[str, Subcommand] = {
@@ -45,6 +48,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 _WAIT,
                 _TIMEOUT,
                 _NO_SCREEN,
+                _ON_LIMIT,
                 Option(("--again",), "make another one of this name: other text, or after the first has ended"),
                 _CONTEXT,
                 *_COMMON,
@@ -55,7 +59,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "start a milestone (name or id): session started or resumed, command queued; on one that runs, re-attach",
             "name",
             "MILESTONE",
-            options=(_WAIT, _TIMEOUT, _NO_SCREEN, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
             "resume",
@@ -68,7 +72,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "text",
             "TEXT",
             cell=True,
-            options=(_WAIT, _TIMEOUT, _NO_SCREEN, _CONTEXT, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, _CONTEXT, *_COMMON),
         ),
         Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_COMMON)),
         Subcommand("status", "the session, the commands, the milestones", options=_COMMON),

@@ -123,7 +123,13 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
 def _wait_for(context: Context, line: Line, command: Command) -> Command:
     printer = context.printer()
     try:
-        ended = context.client.wait_for(command, timeout_s=line["timeout"], attended=context.attended, observer=printer)
+        ended = context.client.wait_for(
+            command,
+            timeout_s=line["timeout"],
+            attended=context.attended,
+            observer=printer,
+            on_limit=line["on_limit"],
+        )
     except WxcodeError:
         printer.flush()
         _show_partial(context)
@@ -131,7 +137,7 @@ def _wait_for(context: Context, line: Line, command: Command) -> Command:
     finally:
         printer.flush()
     context.sent.get(command.output_project_id, set()).discard(command.id)
-    return ended
+    return ended  # the one that went on, where a limit was waited for
 
 
 def _evidence(context: Context, line: Line, command: Command) -> Evidence:

@@ -230,6 +230,8 @@ class LiveSession:
                 log.warning("Project %s: the folder could not be trusted by itself: %s", self.project.id, error)
             else:
                 self._trusted_until = self._loop.time() + _TRUST_SETTLES_S
+        if screens.is_limit_menu(self._watch.text) and not self._turns.active and not self.terminal.clients:
+            await self._leave_limit_menu()
         if reading.kind is Kind.TRUST and self._loop.time() < self._trusted_until:
             return  # answered: what still shows of it is on its way out
         await self._deliverer.follow_standing()
@@ -238,6 +240,14 @@ class LiveSession:
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})
         if self._watch.silent_end(self._turns):
             await self._end_silent_turn()
+
+    async def _leave_limit_menu(self) -> None:
+        """Choose, where nobody looks, the line of the usage limit's menu that does nothing: commands wait behind it."""
+        try:
+            await menu.choose(self.terminal, screens.LIMIT_MENU, changed=self._deliverer.changed)
+        except AttentionNeeded as error:
+            log.warning("Project %s: the menu of the usage limit stays: %s", self.project.id, error)
+        self._watch.see(await self.terminal.screen())
 
     async def _end_silent_turn(self) -> None:
         ours = self._turns.command is not None and self._watch.holds(self._turns.text)

@@ -17,6 +17,7 @@ from ..errors import StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
 from .changes import Accepted, Bound, Change, Ended, Requeued
+from .endings import ended
 from .events import EventLog
 from .lineage import Lineage, cause_of
 from .outbox import Outbox
@@ -155,18 +156,19 @@ class Recorder:
                 if command is not None:
                     self._accepted(command, prompt_id, claude_session_id)
             case Ended(command, status, last_message, error):
-                changes = {"status": status, "completed_at": now(), "last_message": last_message, "error": error}
-                if status is CommandStatus.COMPLETED:
-                    changes["outcome"] = "finished"
-                self._move(command, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, changes)
-                self.emit(
-                    f"command_{status.value}",
-                    {
-                        "command_id": command.id,
-                        "last_message": (last_message or "")[:_TEXT_LIMIT],
-                        "error": error,
-                    },
+                fields = ended(status, last_message, error)
+                self._move(
+                    command, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, fields | {"completed_at": now()}
                 )
+                news = {
+                    "command_id": command.id,
+                    "last_message": (fields["last_message"] or "")[:_TEXT_LIMIT],
+                    "error": fields["error"],
+                    "outcome": fields.get("outcome"),
+                }
+                if resets_at := fields.get("resets_at"):
+                    news["resets_at"] = resets_at.isoformat()
+                self.emit(f"command_{fields['status'].value}", news)
             case Requeued(command):
                 self.requeue(command, "Claude Code ended before the text was in the conversation.")
 

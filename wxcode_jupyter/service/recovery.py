@@ -24,6 +24,7 @@ from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
 from .changes import Ended
+from .endings import ended
 from .events import EventLog
 from .lineage import Lineage, cause_of
 from .own_command import OwnCommand
@@ -74,9 +75,7 @@ def _own_end(
     for change in changes:
         if isinstance(change, Ended):
             times = {"accepted_at": command.accepted_at or now(), "completed_at": now()}
-            if change.status is CommandStatus.COMPLETED:
-                return times | _completed(None)
-            return times | {"status": change.status, "error": change.error}
+            return times | ended(change.status, error=change.error)
     return _QUEUED
 
 
@@ -116,21 +115,20 @@ def _end(prompt_id: str | None, events: Sequence[HookEvent], following: Sequence
     """Return the fields that tell how a turn has ended: as its hook says, else as the transcript does."""
     for event in events:
         if event.name in _ENDS and event.prompt_id is not None and event.prompt_id == prompt_id:
+            message = event.data.get("last_assistant_message")
             if event.name == "Stop":
-                return _completed(event.data.get("last_assistant_message"))
-            return {"status": CommandStatus.FAILED, "error": str(event.data.get("error", "The turn failed."))}
+                return ended(CommandStatus.COMPLETED, message if isinstance(message, str) else None)
+            said = str(event.data.get("error", "The turn failed."))
+            said = f"{said}: {message}" if message and message != said else said
+            return ended(CommandStatus.FAILED, error=said, said_at=event.at)
     last: Entry | None = None
     for entry in takewhile(lambda entry: entry.kind != "prompt", following):
         last = entry if entry.kind in ("assistant", "interrupt", "failed") else last
     if last is not None and last.kind == "failed":
-        return {"status": CommandStatus.FAILED, "error": last.text}
+        return ended(CommandStatus.FAILED, error=last.text, said_at=last.at)
     if last is not None and last.final:
-        return _completed(last.text)
-    return {"status": CommandStatus.INTERRUPTED, "error": CUT}
-
-
-def _completed(message: object) -> dict[str, Any]:
-    return {"status": CommandStatus.COMPLETED, "outcome": "finished", "last_message": message}
+        return ended(CommandStatus.COMPLETED, last.text)
+    return ended(CommandStatus.INTERRUPTED, error=CUT)
 
 
 class Recovery:

@@ -36,6 +36,7 @@ COMMAND_CHANGES = frozenset(
     {
         "status",
         "outcome",
+        "resets_at",
         "last_message",
         "prompt_id",
         "claude_session_id",

@@ -60,6 +60,7 @@ CREATE TABLE commands (
     milestone_id TEXT,
     status TEXT NOT NULL,
     outcome TEXT,
+    resets_at INTEGER,
     last_message TEXT,
     prompt_id TEXT,
     claude_session_id TEXT,
@@ -92,6 +93,9 @@ CREATE TABLE events (
     UNIQUE (output_project_id, idempotency_key)
 );
 """
+
+#: Columns that files of this format may lack, because they were made before: added at the first use.
+_ADDED = (("commands", "resets_at", "INTEGER"),)
 
 T = TypeVar("T")
 
@@ -167,6 +171,7 @@ class SqliteFile:
             self._identity = _identity(self._path)
             self._connection = _connect(self._path, self._busy_timeout_s)
             self._check_format(self._connection)
+            _add_columns(self._connection)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -228,6 +233,20 @@ def _connect(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    for table, column, kind in _ADDED:
+        if _has(connection, table, column):
+            continue
+        connection.execute("BEGIN IMMEDIATE")  # of several processes one adds it
+        if not _has(connection, table, column):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        connection.execute("COMMIT")
+
+
+def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    return column in [row["name"] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 def _identity(path: str) -> tuple[int, int] | None:

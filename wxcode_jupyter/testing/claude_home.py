@@ -12,6 +12,9 @@ from typing import Any
 API_KEY = "sk-ant-scripted-model-no-real-key"
 """A key in the form that the CLI expects; the scripted model takes any."""
 
+SUBSCRIBER = "sk-ant-oat01-scripted-model-no-real-token"
+"""A subscriber's token in the form that the CLI expects: with it, and not with a key, it tells of usage limits."""
+
 _KEY_TAIL = 20  # the CLI remembers an approved key by its last characters
 _FOLDER_NAME = 200
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -28,6 +31,7 @@ class ClaudeHome:
         onboarded: Whether the first-run screens (theme, login) are behind the user.
         key_approved: Whether the user has allowed the use of the API key from the environment.
         bypass_accepted: Whether the warning of ``--dangerously-skip-permissions`` was accepted before.
+        subscriber: Whether the user has a subscription instead of an API key.
     """
 
     def __init__(
@@ -40,10 +44,12 @@ class ClaudeHome:
         onboarded: bool = True,
         key_approved: bool = True,
         bypass_accepted: bool = True,
+        subscriber: bool = False,
     ) -> None:
         self.path = path.absolute()
         self.api_url = api_url
         self.claude = claude
+        self.subscriber = subscriber
         self.path.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"projects": {}}
         if onboarded:
@@ -68,7 +74,7 @@ class ClaudeHome:
             "TERM": "xterm-256color",
             "LANG": "C.UTF-8",
             "ANTHROPIC_BASE_URL": self.api_url,
-            "ANTHROPIC_API_KEY": API_KEY,
+            **({"CLAUDE_CODE_OAUTH_TOKEN": SUBSCRIBER} if self.subscriber else {"ANTHROPIC_API_KEY": API_KEY}),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
             "DISABLE_TELEMETRY": "1",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.support.recorded_screens import VERSIONS, Screen, load, names
-from wxcode_jupyter.claude.screens import Choice, Kind, choices, holds, read
+from wxcode_jupyter.claude.screens import Choice, Kind, choices, holds, is_limit_menu, read
 
 
 @dataclass(frozen=True)
@@ -183,3 +183,24 @@ def test_a_box_that_is_higher_than_the_screen() -> None:
         drawn(*["  wait"] * 5, rule, cursor=(4, 8)),  # there was room for the upper rule
     ):
         assert read(other).kind is Kind.OTHER
+
+
+LIMIT_MENU = """
+❯ week
+  ⎿  You've hit your weekly limit · resets Nov 25, 8:39pm (UTC)
+❯ /rate-limit-options
+──────────────────
+  What do you want to do?
+
+  ❯ 1. Stop and wait for limit to reset
+    2. Upgrade your plan
+
+  Enter to confirm · Esc to cancel
+"""
+
+
+def test_the_menu_of_a_usage_limit_is_known_by_its_default() -> None:
+    assert is_limit_menu(LIMIT_MENU)
+    assert not is_limit_menu(LIMIT_MENU.replace("❯ 1.", "  1.").replace("  2.", "❯ 2."))  # somebody has moved the mark
+    assert not is_limit_menu(LIMIT_MENU.replace("Enter to confirm · Esc to cancel", "────\n❯ \n────"))
+    assert not is_limit_menu("❯ what does '1. Stop and wait for limit to reset' mean?\n  Enter to confirm")

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
-from wxcode_jupyter.models import Event, OutputProject, ProjectOptions
+from wxcode_jupyter.models import Event, OutputProject, ProjectOptions, now
 from wxcode_jupyter.store.sqlite import SqliteStore
 from wxcode_jupyter.store.sqlite_file import FORMAT_VERSION
+from wxcode_jupyter.testing.store_conformance import values
 
 Connect = Callable[[Path], SqliteStore]
 
@@ -209,3 +210,17 @@ async def test_sigkill_of_a_writing_process_loses_nothing_acknowledged(connect: 
     stored = [event.seq for event in await store.load_events(project_id, limit=1_000_000)]
     assert stored[: len(acknowledged)] == acknowledged == list(range(1, len(acknowledged) + 1))
     await store.append_event(Event(project_id, "e", {}))
+
+
+async def test_a_file_that_was_made_before_a_column_was_added_gets_it(connect: Connect, path: Path) -> None:
+    store = connect(path)
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE commands DROP COLUMN resets_at")
+    await store.open()
+    project = await values.add_project(store)
+    command = await values.add_command(store, project)
+    moved = await store.move_command(command.id, {command.status}, {"resets_at": now()})
+    assert moved is not None
+    assert moved.resets_at is not None

@@ -1,0 +1,80 @@
+"""How a turn ended: done, with a question in plain text, or at a usage limit."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import each_cli
+from tests.support.conversation import asked
+from tests.support.job import Job, until
+from wxcode_jupyter.errors import UsageLimited
+from wxcode_jupyter.models import CommandStatus, SessionState
+from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say
+
+pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
+
+
+def at_its_limit(resets_at: int, claim: str) -> Fail:
+    """What the API says to a subscriber whose usage is up."""
+    headers = {
+        "anthropic-ratelimit-unified-status": "rejected",
+        "anthropic-ratelimit-unified-reset": str(resets_at),
+        "anthropic-ratelimit-unified-representative-claim": claim,
+        "x-should-retry": "false",
+    }
+    return Fail(429, "This request would exceed your account's rate limit.", headers)
+
+
+@each_cli
+def test_a_turn_that_ends_with_a_question_asks(tmp_path: Path, cli_version: str) -> None:
+    rules = [
+        Rule("plan", [Say("Planned:\n\n- invoices\n- taxes\n\nDoes this match your vision? (yes / adjust)")]),
+        Rule("why", [Say("Why? Because it was slow.\n\nIt is fast now.")]),
+    ]
+    with Job(tmp_path, cli_version, rules=rules) as job:
+        project = job.project()
+        assert job.ask(project, "plan it").outcome == "asks"
+        assert job.ask(project, "yes").outcome == "finished"
+        assert job.ask(project, "why").outcome == "finished"
+        told = [event.data["outcome"] for event in job.client.events(project) if event.type == "command_completed"]
+        assert told == ["asks", "finished", "finished"]
+
+
+@each_cli
+@pytest.mark.parametrize("claim", ["five_hour", "seven_day"])
+def test_a_usage_limit_is_no_failure_and_says_until_when(tmp_path: Path, cli_version: str, claim: str) -> None:
+    resets_at = int(time.time()) // 60 * 60 + (2 * 3600 if claim == "five_hour" else 4 * 86400)
+    job = Job(tmp_path, cli_version, rules=[Rule("limit", [at_its_limit(resets_at, claim)], times=1)])
+    job.home.subscriber = True
+    job.server = job.new_server()
+    with job:
+        project = job.project()
+        command = job.client.send(project, "up to the limit")
+        after = job.client.send(project, "hello")
+        ended = job.done(command)
+        assert ended.outcome == "limited"
+        assert ended.resets_at == datetime.fromtimestamp(resets_at, UTC)
+        assert "You've hit your" in str(ended.last_message)
+        with pytest.raises(UsageLimited, match="resets"):
+            job.client.wait_for(ended)
+        # Whatever menu the CLI opens about it, nobody is needed.
+        assert job.done(after).outcome == "finished"
+        until(lambda: job.client.session(project).state is SessionState.IDLE)
+        assert asked(job)[:2] == ["up to the limit", "hello"]
+        assert job.model.prompts == ["up to the limit", "hello"]
+
+
+@each_cli
+def test_a_server_that_is_busy_is_no_limit_of_the_users(tmp_path: Path, cli_version: str) -> None:
+    headers = {"x-should-retry": "false"}
+    with Job(tmp_path, cli_version, rules=[Rule("busy", [Fail(429, "too many requests", headers)])]) as job:
+        project = job.project()
+        command = job.client.send(project, "are you busy?")
+        failed = job.until_status(command, CommandStatus.FAILED)
+        assert failed.outcome is None
+        assert "429" in str(failed.error) or "limiting requests" in str(failed.error)
+        assert job.ask(project, "hello").outcome == "finished"
