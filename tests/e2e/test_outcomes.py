@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +12,15 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, until
+from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import UsageLimited
 from wxcode_jupyter.models import CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
+
+
+BLOCK = json.dumps({"decision": "block", "reason": "Tell the rest."})
 
 
 def at_its_limit(resets_at: int, claim: str) -> Fail:
@@ -27,6 +32,11 @@ def at_its_limit(resets_at: int, claim: str) -> Fail:
         "x-should-retry": "false",
     }
     return Fail(429, "This request would exceed your account's rate limit.", headers)
+
+
+def said(job: Job, project: Project) -> list[str]:
+    """Return what Claude has said at its stops, as far as it is known."""
+    return [event.data["text"] for event in job.client.events(project) if event.type == "assistant_message"]
 
 
 @each_cli
@@ -42,6 +52,29 @@ def test_a_turn_that_ends_with_a_question_asks(tmp_path: Path, cli_version: str)
         assert job.ask(project, "why").outcome == "finished"
         told = [event.data["outcome"] for event in job.client.events(project) if event.type == "command_completed"]
         assert told == ["asks", "finished", "finished"]
+
+
+@each_cli
+def test_a_turn_that_a_stop_hook_of_the_users_sends_on_is_not_over(tmp_path: Path, cli_version: str) -> None:
+    once = tmp_path / "sent on"
+    send_on = f"[ -e '{once}' ] || {{ touch '{once}'; echo '{BLOCK}'; }}"
+    settings = tmp_path / "home" / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"hooks": {"Stop": [{"hooks": [{"type": "command", "command": send_on}]}]}}))
+    rules = [Rule("tell it", [Say("half of it")]), Rule("Tell the rest", [Say("all of it", gate="rest")])]
+    with Job(tmp_path, cli_version, rules=rules) as job:
+        project = job.project()
+        command = job.client.send(project, "tell it")
+        after = job.client.send(project, "and then?")
+        job.model.wait_for(lambda: len(job.model.prompts) == 2)
+        until(lambda: "half of it" in said(job, project))  # so the hook has fired, and is read
+        job.until_status(command, CommandStatus.ACCEPTED)
+        assert job.client.command(after).status is CommandStatus.QUEUED
+        assert job.client.session(project).state is SessionState.BUSY
+        job.model.gate("rest").set()
+        assert job.done(command).last_message == "all of it"
+        job.done(after)
+        assert job.model.prompts[::2] == ["tell it", "and then?"]
 
 
 @each_cli

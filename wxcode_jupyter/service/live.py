@@ -174,7 +174,7 @@ class LiveSession:
         return self.state is not SessionState.IDLE or self._deliverer.maybe_queued
 
     async def _wait(self) -> None:
-        if self._turns.unconfirmed:
+        if self._turns.unconfirmed or self._turns.stopped:
             timeout: float | None = 0.02
         elif self._watches_screen():
             timeout = 0.25

@@ -2,14 +2,15 @@
 
 Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended`` and ``Requeued`` come
 out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone proves
-nothing, because another hook may refuse the prompt after ours has fired. Hooks can be missing altogether; then the
-transcript tells which command a prompt belongs to as well, and whether it was answered.
+nothing, because another hook may refuse the prompt after ours has fired. Nor does `Stop` prove that a turn is over: a
+hook of the user's may send Claude on; the transcript says when it is (``ended``, within a tenth of a second). Hooks can
+be missing altogether; then the transcript tells which command a prompt belongs to as well, and whether it was answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..claude.hooks import HookEvent
 from ..claude.prompts import CliQueue, same_prompt
@@ -31,6 +32,7 @@ class _End:
     status: CommandStatus
     last_message: str | None = None
     error: str | None = None
+    over: bool = True  # False: Claude has stopped, and may be sent on
 
 
 @dataclass(slots=True)
@@ -79,6 +81,11 @@ class Turns:
         """Whether the transcript has yet to show what was submitted."""
         own = self._own.command is not None and not self._own.begun
         return bool(self._submitted or own or self._unannounced) or (self._turn is not None and not self._turn.accepted)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether Claude has stopped in the turn that runs, and nothing has told yet that it is not sent on."""
+        return self._turn is not None and self._turn.end is not None and not self._turn.end.over
 
     @property
     def unannounced(self) -> frozenset[str]:
@@ -131,9 +138,8 @@ class Turns:
                 self._report(event.prompt_id, str(event.data.get("prompt", "")))
             case "Stop":
                 message = event.data.get("last_assistant_message")
-                self._end_reported(
-                    event.prompt_id, _End(CommandStatus.COMPLETED, message if isinstance(message, str) else None)
-                )
+                said = message if isinstance(message, str) else None
+                self._end_reported(event.prompt_id, _End(CommandStatus.COMPLETED, said, over=False))
             case "StopFailure":
                 error = event.data.get("error") or event.data.get("error_details") or "The turn failed."
                 message = event.data.get("last_assistant_message")
@@ -147,6 +153,7 @@ class Turns:
                     self._advance()
             case "PreToolUse" | "PostToolUse" | "PermissionRequest":
                 self._skip_to(event.prompt_id)
+                self._goes_on(event.prompt_id)
 
     def on_entry(self, entry: Entry) -> None:
         """Take a new entry of the transcript."""
@@ -155,6 +162,7 @@ class Turns:
             case "prompt" if entry.prompt_id:
                 self._take(entry.prompt_id, entry.text)
             case "assistant":
+                self._goes_on(self._newest)
                 self._answers[self._newest] = _End(CommandStatus.COMPLETED, entry.text) if entry.final else None
             case "failed":
                 self._answers[self._newest] = _End(CommandStatus.FAILED, error=entry.text)
@@ -197,7 +205,9 @@ class Turns:
 
     def on_idle_box(self) -> None:
         """The screen shows that the turn was ended without a hook: given back to the box, refused, or long idle."""
-        if self._turn is not None and self._turn.end is None:
+        if self.stopped:
+            self._close()
+        elif self._turn is not None and self._turn.end is None:
             if self._turn.prompt_id in self._taken:
                 self._end(self._turn.prompt_id, self._end_without_hook("Interrupted before the first token."))
             else:
@@ -225,6 +235,7 @@ class Turns:
         while (turn := self._turn) is not None:
             # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing any more.
             if turn.prompt_id in self._taken:
+                self._close()
                 self._end(turn.prompt_id, self._end_without_hook(CUT))
             elif turn.command:
                 self._changes.append(Requeued(turn.command))
@@ -245,7 +256,7 @@ class Turns:
         if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
             turn.accepted = True
             self._changes.append(Accepted(turn.command, turn.prompt_id))
-        if turn is not None and turn.accepted and turn.end is not None:
+        if turn is not None and turn.accepted and turn.end is not None and turn.end.over:
             self._answers.pop(turn.prompt_id, None)
             if turn.command is not None:
                 self._changes.append(Ended(turn.command, turn.end.status, turn.end.last_message, turn.end.error))
@@ -258,6 +269,8 @@ class Turns:
             return  # 2.1.197 adds what a hook said under the same id
         self._taken.add(prompt_id)
         turn = self._turn
+        if turn is not None and turn.prompt_id != prompt_id:
+            self._close()
         if prompt_id not in self._known:
             self._unannounced[prompt_id] = text
         elif turn and turn.prompt_id == prompt_id and turn.is_of_another(text):
@@ -315,6 +328,8 @@ class Turns:
     def _end_noted(self, prompt_id: str) -> None:
         """The transcript says that a turn is over; where hooks fire they have said so before."""
         end = self._answers.get(prompt_id) or _End(CommandStatus.COMPLETED)
+        if self._turn is not None and self._turn.prompt_id == prompt_id:
+            self._close()
         if prompt_id in self._unannounced:
             self._over[prompt_id] = end
         else:
@@ -323,8 +338,18 @@ class Turns:
     def _end(self, prompt_id: str | None, end: _End) -> None:
         self._skip_to(prompt_id)
         turn = self._turn
-        if turn is not None and turn.end is None and prompt_id in (None, turn.prompt_id):
+        if turn is not None and not (turn.end and turn.end.over) and prompt_id in (None, turn.prompt_id):
             turn.end = end
+
+    def _close(self) -> None:
+        """The turn in which Claude has stopped is over: it was not sent on."""
+        if self._turn is not None and self._turn.end is not None:
+            self._turn.end = replace(self._turn.end, over=True)
+
+    def _goes_on(self, prompt_id: str | None) -> None:
+        """Something is heard of a turn in which Claude had stopped: it was sent on."""
+        if self._turn is not None and self._turn.prompt_id == prompt_id and self.stopped:
+            self._turn.end = None
 
     def _end_without_hook(self, otherwise: str) -> _End:
         """Return how the turn that runs has ended: as the transcript says, else it was interrupted."""

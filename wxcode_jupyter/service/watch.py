@@ -15,6 +15,7 @@ from ..terminal.screen import ScreenView
 from .turns import Turns
 
 HOOKS_EXPECTED_S = 10.0  # from a visible box to SessionStart; 0.1 s on an idle machine
+STOPPED_S = 2.0  # how long the box must be idle after a Stop that the transcript does not confirm
 GIVEN_BACK_S = 0.5  # how long the prompt must stand in an idle box again before its turn counts as interrupted
 SILENT_S = 10.0  # how long an idle box must stand, and nothing be heard, before a turn counts as ended without a hook
 WITHDRAWN_S = 5.0  # how long the box must be empty again before a text without Enter counts as taken out by the user
@@ -64,6 +65,7 @@ class ScreenWatch:
     def heard(self) -> None:
         """Something was heard of the CLI: no turn has ended in silence."""
         self._since.pop("silent", None)
+        self._since.pop("stopped", None)
 
     def hooks(self, *, missed: bool) -> None:
         """Note that a prompt was taken and no hook has told of it, or that hooks fire."""
@@ -121,9 +123,9 @@ class ScreenWatch:
     def silent_end(self, turns: Turns) -> bool:
         """Tell whether the turn that should run has ended without a hook.
 
-        Three signs: the prompt stands in an idle box again (an interrupt before the first token), the transcript says
-        that a hook refused it, or nothing at all has happened beside an idle box for ten seconds. On a slow machine
-        an idle box alone proves nothing: the spinner comes late.
+        Four signs: the prompt stands in an idle box again (an interrupt before the first token), the transcript says
+        that a hook refused it, Claude has stopped and nothing happens beside an idle box for two seconds, or nothing at
+        all has happened there for ten. On a slow machine an idle box alone proves nothing: the spinner comes late.
         """
         idle = turns.active and self.reading.kind is Kind.BOX and not self.reading.busy and self._title_idle
         given_back = idle and not turns.awaits_hook and self.holds(turns.text)
@@ -131,6 +133,7 @@ class ScreenWatch:
         ended = (
             self._held("given back", given_back) >= GIVEN_BACK_S,
             self._held("refused", refused) >= GIVEN_BACK_S,
+            self._held("stopped", idle and turns.stopped) >= STOPPED_S,
             self._held("silent", idle) >= SILENT_S,
         )
         if any(ended):

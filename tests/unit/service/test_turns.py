@@ -24,15 +24,18 @@ class Story:
     ``submit``: Enter was pressed for a command; ``stand``: its text was put in without Enter. ``hook p`` / ``user u``:
     the CLI reports the command's prompt, or one of the user's, under this id. ``entry p`` / ``own u``, ``interrupt p``,
     ``unknown /x``, ``blocked``, ``stopped``, ``answer``, ``words``, ``error``, ``ended``, ``queued``, ``unqueued``,
-    ``emptied``, ``joined``: entries of the transcript. ``stop p``, ``fail p``, ``tool p``, ``start``, ``compact``:
-    other hooks; ``all``: there are no more hooks from before. ``idle``, ``silent``: looks at the screen. ``exit``: it
-    is dead.
+    ``emptied``, ``joined``: entries of the transcript. ``halt p``: Claude has stopped, and may be sent on; ``stop p``:
+    it was not, as the transcript says once it has the prompt. ``fail p``, ``tool p``, ``start``, ``compact``: other
+    hooks; ``all``: there are no more hooks from before. ``idle``, ``silent``: looks at the screen. ``exit``: it is
+    dead.
     """
 
     def __init__(self) -> None:
         self.turns = Turns()
         self.changes: list[Change] = []
         self.submitted: list[str] = []
+        self.newest = ""
+        self.stopped: set[str] = set()
 
     def tell(self, step: str) -> None:
         word, _, prompt_id = step.partition(" ")
@@ -52,8 +55,10 @@ class Story:
                 turns.on_entry(Entry("ended", "", None))
             case "error":
                 turns.on_entry(Entry("failed", "API Error: 400", None))
-            case "stop":
+            case "halt" | "stop":
                 self._hook("Stop", prompt_id, last_assistant_message="done")
+                if word == "stop":
+                    self.stopped.add(prompt_id or self.newest)
             case "fail":
                 self._hook("StopFailure", prompt_id, error="unknown", last_assistant_message="API Error: 400")
             case "tool":
@@ -65,6 +70,7 @@ class Story:
             case "all":
                 turns.begin_unannounced(turns.unannounced)
             case "entry" | "own":
+                self.newest = prompt_id
                 turns.on_entry(Entry("prompt", TEXT if word == "entry" else OTHERS, prompt_id))
             case "queued" | "unqueued" | "emptied":
                 turns.on_entry(Entry(word, OTHERS, None))
@@ -87,6 +93,9 @@ class Story:
             case _:
                 raise ValueError(step)
         self.changes += turns.settle()
+        if self.newest in self.stopped:
+            self.stopped.discard(self.newest)
+            self.tell("ended")
 
     def _hook(self, name: str, prompt_id: str, **data: str) -> None:
         found = {"prompt_id": prompt_id} if prompt_id else {}
@@ -140,6 +149,19 @@ def in_words(change: Change) -> str:
         ("submit, hook p, entry p, idle", "bound p, accepted p, interrupted"),
         ("submit, hook p, entry p, interrupt p, stop p", "bound p, accepted p, interrupted"),
         ("submit, hook p, entry p, stop p, idle", "bound p, accepted p, completed"),
+        # Claude is sent on by a hook of the user's
+        ("submit, hook p, entry p, answer, halt p", "bound p, accepted p"),
+        ("submit, hook p, entry p, answer, halt p, ended", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, answer, halt p, answer, halt p, ended", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, answer, halt p, tool p, idle", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, answer, halt p, words, tool p, idle", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, answer, halt p, words, interrupt p", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, answer, halt p, fail p", "bound p, accepted p, failed"),
+        ("submit, hook p, entry p, answer, halt p, idle", "bound p, accepted p, completed"),  # the transcript is silent
+        ("submit, hook p, entry p, answer, halt p, exit", "bound p, accepted p, completed"),
+        ("submit, hook p, entry p, answer, halt p, words, exit", "bound p, accepted p, interrupted"),
+        ("submit, hook p, entry p, answer, halt p, own u, all", "bound p, accepted p, completed, user's u"),
+        ("user u, own u, halt u, submit, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
         # the user types as well
         ("user u, entry u, stop u", "user's u"),
         ("user u, entry u, stop u, submit, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
@@ -240,6 +262,7 @@ def test_what_is_said_of_the_end(steps: str, message: str | None, error: str | N
         ("submit, hook p, entry p, stop p", False, False, False, ""),
         ("user u", True, True, False, OTHERS),
         ("user u, entry u", True, False, False, OTHERS),
+        ("user u, entry u, halt u", True, False, False, OTHERS),
         ("user u, entry u, user v, stop u", True, True, False, OTHERS),
         ("submit, hook p, idle", False, False, False, ""),
         ("submit, hook p, exit", False, False, False, ""),
@@ -265,7 +288,11 @@ IDS = ("p", "q", "r")
 STEPS = st.sampled_from(
     ["submit", "stand", "unknown", "idle", "silent", "start", "interrupt", "stop", "all"]
     + ["compact", "answer", "words", "error", "ended", "blocked", "stopped", "queued", "unqueued", "emptied", "joined"]
-    + [f"{word} {each}" for word in ("hook", "user", "entry", "own", "stop", "tool", "interrupt") for each in IDS]
+    + [
+        f"{word} {each}"
+        for word in ("hook", "user", "entry", "own", "halt", "stop", "tool", "interrupt")
+        for each in IDS
+    ]
 )
 
 
