@@ -17,6 +17,7 @@
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── AlreadyInitialized
+    │   ├── AlreadyAnswered       .question_id
     │   └── TooManySessions
     ├── NotReady                  something must be installed or answered first
     │   ├── CliMissing
@@ -166,6 +167,12 @@ class AlreadyInitialized(Conflict):
     """GSD's ``new-project`` has been through the workspace with another brief, or is on its way."""
 
     code = "already_initialized"
+
+
+class AlreadyAnswered(Conflict):
+    """Somebody else has answered the question, or is about to, or it is asked no longer."""
+
+    code = "already_answered"
 
 
 class TooManySessions(Conflict):

@@ -195,6 +195,69 @@ class ClaudeSession:
     created_at: datetime = field(default_factory=now)
 
 
+class QuestionKind(StrEnum):
+    """What kind of thing Claude waits for."""
+
+    QUESTION = "question"  # AskUserQuestion
+    PERMISSION = "permission"
+    MENU = "menu"  # a menu of the CLI's own in the middle of a turn
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionOption:
+    """One line that can be chosen; ``label`` is how it is named in an answer."""
+
+    label: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionItem:
+    """One thing that is asked: ``AskUserQuestion`` may ask several at once.
+
+    ``free_text`` says whether a text may be given instead of an option (with ``multi_select``: beside options).
+    """
+
+    question: str
+    options: tuple[QuestionOption, ...] = ()
+    header: str = ""
+    multi_select: bool = False
+    free_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What Claude waits for, or waited for.
+
+    Attributes:
+        title: What is asked, on one line; of a permission the tool and what it is to do.
+        items: One or more; a permission has one, whose options are those of its menu. Without options the menu was not
+            recognised on the screen: it can be answered in the terminal only.
+        tool_name: The tool that asks for a permission.
+        subject: What that tool is to do, whole: the command, the path, the address.
+        answer: One text per item, labels joined by ", "; empty for one that ended without an answer that is known.
+        answered_by: ``terminal``, ``user`` or ``policy``; None while it is open, and for one that was dropped (the
+            turn was interrupted, the process ended).
+    """
+
+    id: str
+    output_project_id: str
+    kind: QuestionKind
+    title: str
+    items: tuple[QuestionItem, ...]
+    tool_name: str | None = None
+    subject: str = ""
+    asked_at: datetime = field(default_factory=now)
+    answered_at: datetime | None = None
+    answer: tuple[str, ...] = ()
+    answered_by: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it waits for an answer."""
+        return self.answered_at is None
+
+
 @dataclass(frozen=True, slots=True)
 class Attention:
     """Why a person is needed.

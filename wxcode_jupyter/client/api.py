@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from ..errors import AlreadyStarted, NameTaken, NotFound
 from ..evidence import Changes, CommandSummary
-from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, SessionInfo
+from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, Question, SessionInfo
 from . import discovery, limits, parse
 from .gsd import GsdStatus, gsd_status
 from .limits import OnLimit
@@ -371,6 +371,41 @@ class Client:
         body = self._router.request("GET", f"output-projects/{key}/events", project_id=key, params=params)
         return parse.checked(lambda body: tuple(parse.event(item, key) for item in body["events"]), body, "events")
 
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    def questions(self, project: Project | str) -> tuple[Question, ...]:
+        """Return what Claude has asked since its process was started, oldest first; ``open`` ones wait."""
+        key = _id(project)
+        body = self._router.request("GET", f"output-projects/{key}/questions", project_id=key, params={"limit": 1000})
+        return parse.checked(lambda body: tuple(parse.question(item) for item in body["questions"]), body, "questions")
+
+    def answer(
+        self,
+        question: Question | str,
+        *choices: str | Sequence[str] | Mapping[str, str],
+        text: str | None = None,
+        by: str = "user",
+    ) -> Question:
+        """Answer a question, or a permission, and return it once Claude Code has taken the answer.
+
+        Args:
+            question: Which, or its id.
+            choices: The labels that are chosen; a beginning that only one option has is enough. Where several things
+                are asked at once, one for each: a label, a list of labels, or ``{"text": ...}``.
+            text: A text of one's own.
+            by: ``user``, or ``policy`` for an answer that was decided beforehand.
+
+        Raises:
+            AlreadyAnswered: Somebody was faster.
+            InvalidBody: The answer does not fit; the message names what does.
+            AttentionNeeded: Its menu is not on the screen as it should be; nothing was pressed.
+        """
+        key = question.output_project_id if isinstance(question, Question) else None
+        given = [each if isinstance(each, str | Mapping) else list(each) for each in choices]
+        body = _given(choices=given or None, text=text, by=by)
+        answer = self._router.request("POST", f"questions/{_id(question)}/answer", project_id=key, body=body)
+        return parse.checked(parse.question, answer, "a question")
+
     # -- waiting --------------------------------------------------------------------------------------------------
 
     def wait(
@@ -455,7 +490,7 @@ class Client:
         return parse.checked(lambda body: parse.session(body, key), answer, "a session")
 
 
-def _id(value: OutputProject | Milestone | Command | str) -> str:
+def _id(value: OutputProject | Milestone | Command | Question | str) -> str:
     return value if isinstance(value, str) else value.id
 
 

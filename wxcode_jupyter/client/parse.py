@@ -19,6 +19,10 @@ from ..models import (
     MilestoneStatus,
     ProjectOptions,
     ProjectStatus,
+    Question,
+    QuestionItem,
+    QuestionKind,
+    QuestionOption,
     SessionInfo,
     SessionState,
 )
@@ -86,6 +90,20 @@ def session(body: Json, project_id: str) -> SessionInfo:
     )
 
 
+def question(body: Json) -> Question:
+    """Parse a question."""
+    items = tuple(
+        _build(
+            QuestionItem,
+            item,
+            options=tuple(_build(QuestionOption, option) for option in item.get("options") or ()),
+        )
+        for item in body["items"]
+    )
+    kind = _enum(QuestionKind, body["kind"])
+    return _build(Question, body, kind=kind, items=items, answer=tuple(body.get("answer") or ()))
+
+
 def event(body: Json, project_id: str) -> Event:
     """Parse an event of a project."""
     return Event(
@@ -140,7 +158,7 @@ def checked(read: Callable[[Json], V], body: Any, what: str) -> V:
         ) from error
 
 
-def _build(kind: type[V], body: Json, **given: Any) -> V:
+def _build(kind: type[V], body: Json, /, **given: Any) -> V:
     known: dict[str, Any] = dict(given)
     for item in fields(kind):  # type: ignore[arg-type]  # kinds are dataclasses
         if item.name in known or item.name not in body:

@@ -214,6 +214,32 @@ class GsdInitHandler(WxcodeHandler):
         self.reply(await self.service.gsd.init(project_id, self.body("GsdInit")["brief"]), 202)
 
 
+class QuestionsHandler(WxcodeHandler):
+    """``/output-projects/{id}/questions``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """List what Claude has asked."""
+        questions = await self.service.answers.asked_in(project_id)
+        page = self.page()
+        self.reply({"questions": questions[page["skip"] :][: page["limit"]], "total": len(questions)})
+
+
+class AnswerHandler(WxcodeHandler):
+    """``/questions/{id}/answer``."""
+
+    @endpoint("execute", SESSION)
+    async def post(self, question_id: str) -> None:
+        """Answer it."""
+        body = self.body("Answer")
+        answers = self.service.answers
+        self.reply(
+            await answers.give(
+                question_id, choices=body.get("choices"), text=body.get("text"), by=body.get("by", "user")
+            )
+        )
+
+
 class ScreenHandler(WxcodeHandler):
     """``/output-projects/{id}/screen``."""
 
@@ -334,6 +360,8 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/session/interrupt", InterruptHandler),
     (f"/output-projects/{_ID}/session/trust", TrustHandler),
     (f"/output-projects/{_ID}/commands", CommandsHandler),
+    (f"/output-projects/{_ID}/questions", QuestionsHandler),
+    (f"/questions/{_ID}/answer", AnswerHandler),
     (f"/output-projects/{_ID}/events", EventsHandler),
     (f"/output-projects/{_ID}/gsd", GsdHandler),
     (f"/output-projects/{_ID}/gsd/init", GsdInitHandler),

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import StoreUnavailable
 from ..store import open_store
 from ..store.base import Store
+from .answers import Answers
 from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
@@ -36,6 +37,7 @@ class Service:
         self.events = EventLog(self.store)
         self.sessions = Sessions(config, self.store, self.events, holder)
         self.projects = Projects(config, self.store, self.sessions)
+        self.answers = Answers(self.store, self.sessions)
         self.commands = Commands(self.store, self.events, self.sessions)
         self.checkpoints = Checkpoints(config, self.store, self.events)
         self.summaries = Summaries(config, self.store, self.checkpoints)

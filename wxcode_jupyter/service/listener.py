@@ -15,6 +15,7 @@ from functools import partial
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.transcript import Transcript
 from .changes import Accepted
+from .questions import Questions
 from .recorder import Recorder
 from .turns import Turns
 from .watch import ScreenWatch
@@ -26,19 +27,25 @@ class Listener:
     Attributes:
         claude_session_id: The conversation's id: the one that was asked for, then what the CLI says.
         started: Whether the conversation has begun (`SessionStart`).
-        question: Whether Claude has asked something that is not answered yet, as far as hooks tell.
     """
 
     def __init__(
-        self, spool: HookSpool, recorder: Recorder, turns: Turns, watch: ScreenWatch, *, claude_session_id: str
+        self,
+        spool: HookSpool,
+        recorder: Recorder,
+        turns: Turns,
+        watch: ScreenWatch,
+        questions: Questions,
+        *,
+        claude_session_id: str,
     ) -> None:
         self.claude_session_id = claude_session_id
         self.started = False
-        self.question = False
         self._spool = spool
         self._recorder = recorder
         self._turns = turns
         self._watch = watch
+        self._questions = questions
         self._transcript: Transcript | None = None
         self._seen: set[str] = set()  # keys of hook events that are still in the spool
         self._heard = 0  # how many hook events have come
@@ -104,12 +111,7 @@ class Listener:
             if event.name == "SessionStart":
                 self._begin_conversation(event)
             self._turns.on_hook(event)
-            if event.name == "PermissionRequest" or (
-                event.name == "PreToolUse" and event.data.get("tool_name") == "AskUserQuestion"
-            ):
-                self.question = True
-            elif event.name in ("PostToolUse", "Stop", "StopFailure", "UserPromptSubmit"):
-                self.question = False
+            self._questions.hear(event)
             certain = self.settle() or certain
             self._recorder.hook(event)
             self._recorder.then(partial(self._forget, event.key))

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from ..claude import delivery, menu, screens
 from ..claude.hooks import HookSpool
 from ..claude.screens import Kind
+from ..claude.sheet import Sheet, read_sheet
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
-from ..models import Attention, OutputProject, SessionInfo, SessionState
+from ..models import Attention, OutputProject, Question, SessionInfo, SessionState
 from ..terminal.session import TerminalSession
+from .answering import answer_on
 from .deliverer import Deliverer
 from .listener import Listener
+from .questions import Questions
 from .recorder import Recorder
 from .state import may_follow
 from .turns import Turns
@@ -64,7 +68,11 @@ class LiveSession:
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
         self._look_due: asyncio.TimerHandle | None = None
         self._ending = False
-        self._listener = Listener(spool, recorder, self._turns, self._watch, claude_session_id=claude_session_id)
+        self.questions = Questions(project.id, recorder, self._loop.time)
+        self._sheet: Sheet | None = None
+        self._listener = Listener(
+            spool, recorder, self._turns, self._watch, self.questions, claude_session_id=claude_session_id
+        )
         self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch)
         self._wake = asyncio.Event()
 
@@ -112,8 +120,14 @@ class LiveSession:
         """Press Esc. Raises ``SessionNotRunning`` when the process has ended."""
         if self.terminal.closed:
             raise SessionNotRunning("The session has ended; there is nothing to interrupt.")
+        self.questions.interrupted()
         await self.terminal.write(delivery.ESCAPE)
         self._wake.set()
+
+    async def answer(self, question_id: str, choices: list[Any] | None, text: str | None, by: str) -> Question:
+        """Answer a question by the keys of its menu; see `answers.py`."""
+        answer = question_id, choices, text, by
+        return await answer_on(self.terminal, self._deliverer, self.questions, answer, self._wake.set)
 
     async def trust(self) -> None:
         """Choose Yes on the trust screen, checked before Enter. Raises ``AttentionNeeded`` when none is shown."""
@@ -137,6 +151,7 @@ class LiveSession:
     def abort(self) -> None:
         """Say that the session is over although ``run`` failed."""
         self._attention = None
+        self.questions.drop_all()
         self._message = "The server lost track of the session and ended it; the server's log says why. Resume it."
         self._set_state(SessionState.EXITED)
 
@@ -171,7 +186,7 @@ class LiveSession:
         self._wake.set()
 
     def _watches_screen(self) -> bool:
-        return self.state is not SessionState.IDLE or self._deliverer.maybe_queued
+        return self.state is not SessionState.IDLE or self._deliverer.maybe_queued or self.questions.pending
 
     async def _wait(self) -> None:
         if self._turns.unconfirmed or self._turns.stopped:
@@ -211,17 +226,16 @@ class LiveSession:
             return
         head = self.terminal.head
         if head != self._looked_at[0]:
-            self._watch.see(await self.terminal.screen())
+            view = await self.terminal.screen()
+            self._watch.see(view)
+            self._sheet = read_sheet(view)
             self._looked_at = (head, self._loop.time())
 
     async def _act_on_screen(self) -> None:
         reading = self._watch.reading
         if not self._watches_screen():
             return
-        if self._listener.question and reading.kind is Kind.BOX:
-            self._listener.question = False
-        if reading.kind is Kind.MENU and self._turns.active:
-            self._listener.question = True
+        self.questions.see(self._sheet, reading.kind, turn=self._turns.active)
         if reading.kind is Kind.TRUST and self.trust_requested and not self._listener.started:
             self.trust_requested = False
             try:
@@ -267,7 +281,7 @@ class LiveSession:
         elif not self._watch.ready:
             state = SessionState.STARTING
         elif self._turns.active:
-            state = SessionState.WAITING if self._listener.question else SessionState.BUSY
+            state = SessionState.WAITING if self.questions.waiting else SessionState.BUSY
         else:
             state = SessionState.IDLE
         if state is SessionState.WAITING and not may_follow(self.state, state):
@@ -305,6 +319,7 @@ class LiveSession:
     async def _finish(self) -> None:
         self._watch.see(await self.terminal.screen())
         self._listener.listen()
+        self.questions.drop_all()
         self._turns.on_exit()
         self._settle()
         said = [line.strip() for line in self._watch.text.splitlines() if line.strip()]

@@ -231,12 +231,6 @@ class Recorder:
                 self._hook(event, "tool_started", summary)
             case "PostToolUse":
                 self._hook(event, "tool_finished", _pick(data, "tool_name"))
-            case "PermissionRequest":
-                summary = {
-                    "tool_name": data.get("tool_name"),
-                    "summary": summarize(data.get("tool_input"), _text(data.get("cwd"))),
-                }
-                self._hook(event, "question", summary)
             case "Stop":
                 self._hook(event, "assistant_message", {"text": _text(data.get("last_assistant_message"))})
             case "StopFailure":

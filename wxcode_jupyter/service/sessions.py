@@ -80,6 +80,14 @@ class Sessions:
         session = self._live.get(project_id)
         return session if session is not None and session.state.live else None
 
+    def known(self, project_id: str) -> LiveSession | None:
+        """Return the project's session, live or as it ended, or None where this server has had none."""
+        return self._live.get(project_id)
+
+    def every(self) -> tuple[LiveSession, ...]:
+        """Return the newest session of every project that this server has had one of."""
+        return tuple(self._live.values())
+
     def live(self, project_id: str) -> LiveSession:
         """Return the project's live session. Raises ``SessionNotRunning``."""
         session = self.find_live(project_id)

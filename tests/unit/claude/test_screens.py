@@ -52,6 +52,15 @@ EXPECTED = {
     "permission-write": MENU,
     "ask-menu": MENU,
     "ask-menu-two": MENU,
+    "ask-single": MENU,
+    "ask-three": MENU,
+    "ask-multi": MENU,
+    "ask-multi-ticked": MENU,
+    "ask-multi-next": MENU,
+    "ask-text-typed": MENU,
+    "ask-tab-chosen": MENU,
+    "ask-review": Expected(Kind.OTHER),  # it has no hint of its keys; `sheet.py` reads it
+    "permission-rule": MENU,
     "resume-unknown": Expected(Kind.OTHER),
 }
 #: Boxes in which one long line is wrapped, and how they end.
