@@ -18,6 +18,8 @@
     │   ├── NotPending
     │   ├── AlreadyInitialized
     │   ├── AlreadyAnswered       .question_id
+    │   ├── NoCheckpoint
+    │   ├── ChangedSince          .files
     │   └── TooManySessions
     ├── NotReady                  something must be installed or answered first
     │   ├── CliMissing
@@ -173,6 +175,18 @@ class AlreadyAnswered(Conflict):
     """Somebody else has answered the question, or is about to, or it is asked no longer."""
 
     code = "already_answered"
+
+
+class NoCheckpoint(Conflict):
+    """The milestone has no checkpoint to go back to."""
+
+    code = "no_checkpoint"
+
+
+class ChangedSince(Conflict):
+    """Files were changed after the milestone's last command; ``files`` names some."""
+
+    code = "changed_since"
 
 
 class TooManySessions(Conflict):

@@ -77,3 +77,20 @@ class CommandSummary:
     usage: Usage | None = None
     questions: tuple[Asked, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewound:
+    """A workspace and a conversation that went back to before a milestone.
+
+    ``saved`` is the reference of what the workspace was until then; ``claude_session_id`` is the conversation that is
+    resumed next, None where it stays the one that it was: ``note`` says why.
+    """
+
+    milestone_id: str
+    checkpoint: str
+    saved: str
+    restored: int = 0
+    removed: int = 0
+    claude_session_id: str | None = None
+    note: str = ""

@@ -122,6 +122,31 @@ class Repository:
                 raise
         return commit
 
+    async def restore(self, tree: str, present: Picture) -> tuple[int, int]:
+        """Bring the files back to a tree; return how many were written and how many were deleted.
+
+        Only files that differ are touched, and folders that become empty. What a picture does not have (ignored files,
+        nested repositories, what was left out) stays as it is.
+
+        Args:
+            tree: What to go back to: a tree, or a commit.
+            present: The picture of the workspace now; keep it, if it shall not be lost.
+        """
+        async with _limit(self._timeout_s):
+            options = ("-r", "-z", "--no-renames", "--name-status")
+            words = (await self._run("diff-tree", *options, present.tree, tree, "--")).split(b"\0")[:-1]
+            kept = {os.fsencode(path) for path in present.left_out}
+            steps = [step for step in zip(words[::2], words[1::2], strict=True) if step[1] not in kept]
+            gone = [path for letter, path in steps if letter == b"D"]
+            back = [path for letter, path in steps if letter != b"D"]
+            with self._own_index() as own:
+                below = [f"--prefix={self._prefix}"] if self._prefix else []
+                await self._run("read-tree", *below, tree, more=own)
+                await asyncio.to_thread(_delete, os.fsencode(self._workspace), gone)
+                paths = b"".join(path + b"\0" for path in back)
+                await self._run("checkout-index", "--force", "-z", "--stdin", more=own, stdin=paths)
+        return len(back), len(gone)
+
     async def kept(self, name: str) -> dict[str, str]:
         """Return the commits that references under ``name`` (or ``name`` itself) have, by reference."""
         listing = await self._text("for-each-ref", "--format=%(objectname) %(refname)", name)
@@ -214,6 +239,18 @@ def _sort_out(
         else:
             left_out.append(os.fsdecode(path))
     return taken, tuple(left_out)
+
+
+def _delete(workspace: bytes, paths: Iterable[bytes]) -> None:
+    """Delete files, and the folders that they leave empty."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(workspace, path))
+        while path := os.path.dirname(path):
+            try:
+                os.rmdir(os.path.join(workspace, path))
+            except OSError:
+                break  # it has something else in it
 
 
 def _read_changes(names: bytes, counts: bytes, *, ignored: Collection[str]) -> tuple[FileChange, ...]:

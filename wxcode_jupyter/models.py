@@ -91,6 +91,7 @@ class LineageCause(StrEnum):
     RESTART = "restart"  # the CLI restarted itself with another id
     RESUMED = "resumed"  # the user went back to an older one with /resume in the CLI
     UNBORN = "unborn"  # replaced an id in which nothing was ever asked
+    REWIND = "rewind"  # goes back to before a milestone
     ADOPTED = "adopted"  # found in a document that wxcode wrote
 
 

@@ -41,6 +41,7 @@ class FakeApi:
         self.failures: deque[Answer | Exception] = deque()
         self.summary: dict[str, Any] = {}  # what the summary of every command has
         self.changes: dict[str, Any] = {}  # what every milestone has changed
+        self.changed_since = False  # whether a workspace was changed after a milestone's last command
         self.trusts = True
         self.base_path = "/" + API_PATH
         self.store_url = "sqlite:////nowhere/wxcode.sqlite3"
@@ -251,6 +252,11 @@ class FakeApi:
         match (method, rest):
             case ("GET", []):
                 return 200, milestone
+            case ("POST", ["rewind"]) if not body["yes"] and self.changed_since:
+                return 409, {"message": "a.txt changed.", "reason": "changed_since", "details": {"files": ["a.txt"]}}
+            case ("POST", ["rewind"]):
+                saved = {"checkpoint": "refs/wxcode/m/1", "saved": "refs/wxcode/m/rewind-1", "claude_session_id": "s-2"}
+                return 200, {"milestone_id": milestone["id"], "restored": 2, "removed": 1, **saved}
             case ("GET", ["changes"]):
                 none: dict[str, Any] = {
                     "checkpoint": None,

@@ -254,3 +254,52 @@ async def test_a_damaged_repository_is_told(work: Work) -> None:
     (work.folder / ".git" / "index").write_bytes(b"nonsense")
     with pytest.raises(GitUnavailable, match="ls-files failed"):
         await repository.picture()
+
+
+@pytest.mark.parametrize("below", ["", "deep/er"])
+async def test_files_go_back_and_what_a_picture_does_not_have_stays(work: Work, tmp_path: Path, below: str) -> None:
+    folder = work.folder / below
+    root = f"{below}/" if below else ""
+    work.write(".gitignore", "*.log\n")
+    work.write(f"{root}changed.txt", "old\n")
+    work.write(f"{root}deleted.txt", "old\n")
+    work.write(f"{root}now-a-folder", "old\n")
+    work.write(f"{root}now-a-file/x.txt", "old\n")
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "link").symlink_to("old")
+    repository = await opened(work, folder)
+    tree = (await repository.picture()).tree
+    work.git("add", ".")
+    work.write(f"{root}changed.txt", "new\n")
+    (folder / "deleted.txt").unlink()
+    (folder / "now-a-folder").unlink()
+    work.write(f"{root}now-a-folder/y.txt", "new\n")
+    shutil.rmtree(folder / "now-a-file")
+    work.write(f"{root}now-a-file", "new\n")
+    (folder / "run.sh").unlink()
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("new")
+    work.write(f"{root}added/deep/é.txt", "new\n")
+    work.write(f"{root}added.log", "ignored\n")
+    Work(folder / "nested", tmp_path / "home").write("z.txt", "theirs\n")
+    index = (work.folder / ".git" / "index").read_bytes()
+
+    assert await repository.restore(tree, await repository.picture()) == (6, 3)
+
+    assert (await repository.picture()).tree == tree
+    assert os.access(folder / "run.sh", os.X_OK) and os.readlink(folder / "link") == "old"
+    assert not (folder / "added").exists()
+    assert (folder / "added.log").exists() and (folder / "nested" / "z.txt").exists()
+    assert (work.folder / ".git" / "index").read_bytes() == index
+    assert await repository.restore(tree, await repository.picture()) == (0, 0)
+
+
+async def test_what_could_not_be_saved_is_not_overwritten(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.write("grows.txt", "1\n")
+    repository = await opened(work)
+    tree = (await repository.picture()).tree
+    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
+    work.write("grows.txt", "x" * 11)
+    assert await repository.restore(tree, await repository.picture()) == (0, 0)
+    assert (work.folder / "grows.txt").read_text() == "x" * 11

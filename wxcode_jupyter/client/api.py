@@ -10,7 +10,7 @@ import httpx
 from bson import ObjectId
 
 from ..errors import AlreadyStarted, NameTaken, NotFound
-from ..evidence import Changes, CommandSummary
+from ..evidence import Changes, CommandSummary, Rewound
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, Question, SessionInfo
 from . import discovery, limits, parse
 from .gsd import GsdStatus, gsd_status
@@ -244,6 +244,22 @@ class Client:
         key = milestone.output_project_id if isinstance(milestone, Milestone) else None
         body = self._router.request("GET", f"milestones/{_id(milestone)}/changes", project_id=key)
         return parse.checked(parse.changes, body, "changed files")
+
+    def rewind(self, milestone: Milestone | str, *, yes: bool = False) -> Rewound:
+        """Bring workspace and conversation back to before the milestone; what they were is kept.
+
+        Args:
+            milestone: Which; its record stays as it is.
+            yes: Take back, too, what was changed after its last command.
+
+        Raises:
+            SessionAlive: Stop the session first.
+            NoCheckpoint, ChangedSince, ConversationUnknown, GitUnavailable: Nothing has changed.
+        """
+        found = self._resolve(milestone)
+        path, key = f"milestones/{found.id}/rewind", found.output_project_id
+        body = self._router.request("POST", path, project_id=key, body={"yes": yes})
+        return parse.checked(parse.rewound, body, "a rewind")
 
     def complete(self, milestone: Milestone | str) -> Milestone:
         """Mark a milestone completed: our record only, archiving is GSD's ``complete-milestone``."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..errors import WxcodeError
-from ..evidence import Asked, Changes, CommandSummary, FileChange, Usage
+from ..evidence import Asked, Changes, CommandSummary, FileChange, Rewound, Usage
 from ..models import (
     Attention,
     Command,
@@ -57,6 +57,11 @@ def command(body: Json) -> Command:
 def changes(body: Json) -> Changes:
     """Parse what has changed since a checkpoint."""
     return _build(Changes, body, files=tuple(_build(FileChange, item) for item in body["files"]))
+
+
+def rewound(body: Json) -> Rewound:
+    """Parse what a rewind has done."""
+    return _build(Rewound, body)
 
 
 def summary(body: Json) -> CommandSummary:

@@ -23,6 +23,7 @@ from .results import (
     Screen,
     SessionStatus,
 )
+from .rewinding import RewindResult
 
 __all__ = [
     "CommandResult",
@@ -34,6 +35,7 @@ __all__ = [
     "ProjectCard",
     "ReportResult",
     "Result",
+    "RewindResult",
     "Screen",
     "SessionStatus",
     "UsageMistake",

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import commands, report, subcommands, work
+from . import commands, report, rewinding, subcommands, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -37,6 +37,7 @@ _PLAIN: dict[str, Plain] = {
     "complete": work.complete,
     "fail": work.fail,
     "report": report.report,
+    "rewind": rewinding.rewind,
     "trust": commands.trust,
     "doctor": commands.doctor,
 }

@@ -96,6 +96,13 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 *_COMMON,
             ),
         ),
+        Subcommand(
+            "rewind",
+            "back to before a milestone: workspace, .planning/ and conversation; what they were is kept",
+            "name",
+            "MILESTONE",
+            options=(Option(("--yes",), "also take back what was changed after its last command"), *_COMMON),
+        ),
         Subcommand("trust", "tell Claude Code to trust the project's folder", options=_COMMON),
         Subcommand("doctor", "check everything that is needed, and say how to mend it", options=_COMMON),
     )

@@ -56,7 +56,7 @@ def new(context: Context, line: Line, body: str | None, variables: dict[str, Any
 def start(context: Context, line: Line) -> Result:
     """Start a milestone, or attach to one that runs."""
     project = context.project(line["project"])
-    return _start(context, line, project, _find(context, project, line))
+    return _start(context, line, project, find_milestone(context, project, line))
 
 
 def send(context: Context, line: Line, body: str | None, variables: dict[str, Any]) -> Result:
@@ -163,7 +163,7 @@ def _remember(context: Context, command: Command) -> None:
         context.sent.setdefault(command.output_project_id, set()).add(command.id)
 
 
-def _find(context: Context, project: Project, line: Line) -> Milestone:
+def find_milestone(context: Context, project: Project, line: Line) -> Milestone:
     """Find a milestone by id, or by name: of several the one in progress, else the newest that has not ended."""
     wanted = (line.taken or "").strip()
     if not wanted:
@@ -193,7 +193,7 @@ def _elsewhere(context: Context, milestone_id: str) -> Milestone | None:
 def _mark(context: Context, line: Line, status: MilestoneStatus) -> Result:
     client, project = context.client, context.project(line["project"])
     if line.taken:
-        milestone = _find(context, project, line)
+        milestone = find_milestone(context, project, line)
     else:
         running = client.milestones(project, status=MilestoneStatus.IN_PROGRESS)
         if len(running) != 1:

@@ -328,6 +328,16 @@ class StartHandler(WxcodeHandler):
         self.reply(await self.service.milestones.start(milestone_id, command_id=command_id), 202)
 
 
+class RewindHandler(WxcodeHandler):
+    """``/milestones/{id}/rewind``."""
+
+    @endpoint("execute", MILESTONE)
+    async def post(self, milestone_id: str) -> None:
+        """Bring workspace and conversation back to before it."""
+        yes = bool(self.body("Rewind").get("yes", False))
+        self.reply(await self.service.rewinds.rewind(milestone_id, yes=yes))
+
+
 class UnknownHandler(WxcodeHandler):
     """Every other path under the API."""
 
@@ -374,5 +384,6 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/milestones/{_ID}/prepare", PrepareHandler),
     (f"/milestones/{_ID}/changes", ChangesHandler),
     (f"/milestones/{_ID}/start", StartHandler),
+    (f"/milestones/{_ID}/rewind", RewindHandler),
     (f"/milestones/{_ID}/terminal", MilestoneTerminalHandler),
 )

@@ -19,6 +19,7 @@ from .events import EventLog
 from .gsd import Gsd
 from .milestones import Milestones
 from .projects import Projects
+from .rewind import Rewinds
 from .sessions import Sessions
 from .summaries import Summaries
 
@@ -43,6 +44,7 @@ class Service:
         self.summaries = Summaries(config, self.store, self.checkpoints)
         self.milestones = Milestones(config, self.store, self.events, self.commands, self.checkpoints)
         self.gsd = Gsd(config, self.store, self.commands)
+        self.rewinds = Rewinds(config, self.store, self.events, self.sessions, self.checkpoints)
         self.doctor = Doctor(config, self.store)
 
     async def open(self) -> None:

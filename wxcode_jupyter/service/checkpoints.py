@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from ..errors import GitUnavailable
+from ..errors import GitUnavailable, NoCheckpoint
 from ..evidence import Changes
 from ..git import Repository
 from ..models import Milestone
@@ -92,20 +92,41 @@ class Checkpoints:
             deleted_lines=sum(change.deleted_lines or 0 for change in files),
         )
 
+    async def go_back(self, milestone: Milestone, workspace: str) -> tuple[str, str, tuple[int, int]]:
+        """Bring the files back to the milestone's latest checkpoint, after a checkpoint of what they are now.
 
-async def _keep(repository: Repository, milestone: Milestone, tree: str) -> str:
-    message = f"Before the milestone {milestone.element_name!r} ({milestone.id})"
+        Returns:
+            The checkpoint's reference; that of what the workspace was until now (``.../rewind-<n>``); how many files
+            were written and deleted.
+
+        Raises:
+            NoCheckpoint, GitUnavailable: nothing has changed, or git has failed on the way.
+        """
+        repository = await Repository.open(workspace, self._config.environment)
+        numbers = await _numbers(repository, milestone.id) if repository else []
+        if repository is None or not numbers:
+            raise NoCheckpoint("There is no checkpoint of this milestone to go back to.", milestone_id=milestone.id)
+        reference = _reference(milestone.id, max(numbers))
+        present = await repository.picture(also=_ALSO, never=_NEVER)
+        saved = await _keep(repository, milestone, present.tree, kind="rewind")
+        return reference, saved, await repository.restore(reference, present)
+
+
+async def _keep(repository: Repository, milestone: Milestone, tree: str, *, kind: str = "") -> str:
+    message = f"Before the {kind or 'milestone'} {milestone.element_name!r} ({milestone.id})"
     for _ in range(_ATTEMPTS):  # another server may have taken the number
-        reference = _reference(milestone.id, max(await _numbers(repository, milestone.id), default=0) + 1)
+        number = max(await _numbers(repository, milestone.id, kind=kind), default=0) + 1
+        reference = _reference(milestone.id, number, kind=kind)
         if await repository.keep(reference, tree, message) is not None:
             return reference
     raise GitUnavailable("git does not give a checkpoint a reference: others take each of them first.")
 
 
-async def _numbers(repository: Repository, milestone_id: str) -> list[int]:
-    names = [name.rpartition("/")[2] for name in await repository.kept(f"refs/wxcode/{milestone_id}")]
-    return [int(name) for name in names if name.isdecimal()]
+async def _numbers(repository: Repository, milestone_id: str, *, kind: str = "") -> list[int]:
+    names = await repository.kept(f"refs/wxcode/{milestone_id}")
+    numbers = [name.removeprefix(_reference(milestone_id, "", kind=kind)) for name in names]
+    return [int(number) for number in numbers if number.isdecimal()]
 
 
-def _reference(milestone_id: str, number: int) -> str:
-    return f"refs/wxcode/{milestone_id}/{number}"
+def _reference(milestone_id: str, number: int | str, *, kind: str = "") -> str:
+    return f"refs/wxcode/{milestone_id}/{kind and f'{kind}-'}{number}"

@@ -193,12 +193,30 @@ class Sessions:
         """
         async with self._locks[project.id]:
             if self.find_live(project.id) is not None:
-                raise SessionAlive(
-                    "The project's session lives; stop it before you delete the project.", project_id=project.id
-                )
+                raise SessionAlive("The project's session lives; stop it first.", project_id=project.id)
             folder = _existing(project.workspace_path)
             async with self._pool.claim(folder) if folder else contextlib.nullcontext():
                 yield
+
+    @contextlib.asynccontextmanager
+    async def settled(self, project: OutputProject) -> AsyncIterator[dict[str, str]]:
+        """As ``without``, with all that the last session did in the store; gives the environment of the CLI.
+
+        Raises also ``StoreUnavailable`` and ``CliMissing``.
+        """
+        async with self.without(project):
+            await self._write_pending(project.id)
+            workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
+            environment = self._environment(workspace)
+            self._check_cli(environment)
+            folder = os.path.join(self._config.data_dir, "sessions", project.id)
+            await Recovery(self._store, self._events, folder, environment).run(project.id, workspace)
+            yield environment
+
+    def _environment(self, workspace: str) -> dict[str, str]:
+        return child_environment(
+            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
+        )
 
     async def _start(self, project_id: str, *, fresh: bool) -> SessionInfo:
         async with self._locks[project_id]:
@@ -226,9 +244,7 @@ class Sessions:
         project = await self._store.get_project(project_id)
         options = await self._store.get_options(project_id)
         workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
-        environment = child_environment(
-            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
-        )
+        environment = self._environment(workspace)
         self._check_cli(environment)
         await self._write_pending(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())

@@ -18,7 +18,7 @@ def prompts(path: Path) -> dict[str, str]:
     """Return the ids of the prompts in a transcript by their texts."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     typed = [entry for entry in entries if entry["type"] == "user" and isinstance(entry["message"]["content"], str)]
-    return {entry["message"]["content"]: entry["promptId"] for entry in typed}
+    return {entry["message"]["content"]: entry.get("promptId", "") for entry in typed}
 
 
 @each_version

@@ -49,6 +49,7 @@ class StubSessions:
         self.told: list[str] = []
         self.alive = False
         self.error: Exception | None = None
+        self.environment: dict[str, str] = {}
 
     async def start(self, project_id: str) -> None:
         self.started.append(project_id)
@@ -67,6 +68,11 @@ class StubSessions:
         if self.alive:
             raise SessionAlive("alive", project_id=project.id)
         yield
+
+    @contextlib.asynccontextmanager
+    async def settled(self, project: OutputProject) -> AsyncIterator[dict[str, str]]:
+        async with self.without(project):
+            yield self.environment
 
     def typed(self) -> Sessions:
         return cast(Sessions, self)

@@ -1,0 +1,44 @@
+"""``rewind``: what it says, when it refuses, and that it ends only a session that rests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.magics.conftest import Notebook
+from wxcode_jupyter.errors import ChangedSince, SessionAlive
+from wxcode_jupyter.magics import RewindResult
+
+
+@pytest.fixture
+def started(demo: Notebook) -> Notebook:
+    demo.run("%%wx new login --start\n# Login\n")
+    demo.api.accept()()
+    return demo
+
+
+def project_id(notebook: Notebook) -> str:
+    return next(iter(notebook.api.projects))
+
+
+def test_it_says_what_it_did_and_how_to_go_on(started: Notebook) -> None:
+    started.api.end()()
+    result = started.run("%wx rewind login")
+    assert isinstance(result, RewindResult)
+    for text in ("2 written, 1 deleted", "kept in refs/wxcode/m/rewind-1", "s-2", "resume", "--again"):
+        assert text in repr(result)
+    assert started.api.sessions[project_id(started)]["state"] == "stopped"
+    assert started.posted("rewind") == [{"yes": False}]
+
+
+def test_a_session_that_works_is_not_ended(started: Notebook) -> None:
+    with pytest.raises(SessionAlive, match="busy"):
+        started.run("%wx rewind login --yes")
+    assert started.posted("rewind") == []
+
+
+def test_later_changes_are_taken_back_only_by_word(started: Notebook) -> None:
+    started.api.end()()
+    started.api.changed_since = True
+    with pytest.raises(ChangedSince, match=r"a\.txt"):
+        started.run("%wx rewind login")
+    assert started.run("%wx rewind login --yes").ok

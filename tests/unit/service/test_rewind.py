@@ -1,0 +1,157 @@
+"""Going back, where it cannot be done in full: nothing is half done, and what stays is said."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.repositories import Work
+from tests.unit.service.conftest import StubSessions
+from wxcode_jupyter.errors import ChangedSince, ConversationUnknown, SessionAlive
+from wxcode_jupyter.models import ClaudeSession, Command, CommandStatus, LineageCause, Milestone, OutputProject, now
+from wxcode_jupyter.service.checkpoints import Checkpoints
+from wxcode_jupyter.service.config import Config
+from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.rewind import Rewinds
+from wxcode_jupyter.store.base import Store
+
+#: Stands in claude's place: makes the transcript of the conversation that it was told to make.
+FORKS = 'mkdir -p "$HOME/.claude/projects/x" && echo "{}" > "$HOME/.claude/projects/x/$7.jsonl"'
+BEFORE: list[dict[str, object]] = [
+    {"type": "user", "uuid": "a", "parentUuid": None, "promptId": "p0"},
+    {"type": "assistant", "uuid": "b", "parentUuid": "a"},
+]
+COMPACTED: list[dict[str, object]] = [
+    {"type": "system", "subtype": "compact_boundary", "uuid": "b", "parentUuid": None}
+]
+
+
+@dataclass
+class Scene:
+    """A milestone whose turn made a file, and a `claude` that does what a script says."""
+
+    work: Work
+    store: Store
+    project: OutputProject
+    milestone: Milestone
+    rewinds: Rewinds
+    folder: Path
+
+    async def asked(self, transcript: list[dict[str, object]], prompt_id: str | None = "p1") -> Command:
+        """Note that the milestone's command was completed, after what the transcript has."""
+        path = self.folder / "old.jsonl"
+        prompt = {"type": "user", "uuid": "z", "parentUuid": "b", "promptId": "p1"}
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in [*transcript, prompt]))
+        await self.store.append_lineage(
+            ClaudeSession(self.project.id, "old", LineageCause.NEW, born=True, transcript_path=str(path))
+        )
+        await self.store.set_first_session_id(self.project.id, "old")
+        command = Command(
+            self.store.new_id(),
+            self.project.id,
+            "go",
+            milestone_id=self.milestone.id,
+            status=CommandStatus.COMPLETED,
+            prompt_id=prompt_id,
+            claude_session_id="old" if prompt_id else None,
+            completed_at=now(),
+        )
+        return await self.store.append_command(command)
+
+    def references(self) -> list[str]:
+        return self.work.git("for-each-ref", "--format=%(refname)").split()
+
+
+@pytest.fixture
+async def scene(
+    request: pytest.FixtureRequest,
+    config: Config,
+    store: Store,
+    events: EventLog,
+    project: OutputProject,
+    sessions: StubSessions,
+    tmp_path: Path,
+) -> Scene:
+    Path(project.workspace_path).rmdir()
+    work = Work(Path(project.workspace_path), tmp_path / "home-of-ada")
+    script = tmp_path / "claude.sh"
+    script.write_text(getattr(request, "param", FORKS))
+    config = replace(config, claude_command=("/bin/sh", str(script)))
+    checkpoints = Checkpoints(config, store, events)
+    milestone = Milestone(store.new_id(), project.id, "login")
+    await store.create_milestone(milestone)
+    work.write("kept.txt", "1\n")
+    await checkpoints.make(milestone, project.workspace_path)
+    work.write("made.txt", "1\n")
+    sessions.environment = dict(config.environment)
+    rewinds = Rewinds(config, store, events, sessions.typed(), checkpoints)
+    return Scene(work, store, project, milestone, rewinds, tmp_path)
+
+
+async def test_the_lineage_says_where_the_conversation_comes_from(scene: Scene) -> None:
+    await scene.asked(BEFORE)
+    done = await scene.rewinds.rewind(scene.milestone.id)
+    assert not (scene.work.folder / "made.txt").exists()
+    newest = (await scene.store.load_lineage(scene.project.id))[-1]
+    assert (newest.claude_session_id, newest.cause) == (done.claude_session_id, LineageCause.REWIND)
+    assert (newest.predecessor, newest.born) == ("old", True)
+    assert (await scene.store.get_project(scene.project.id)).claude_session_id == done.claude_session_id
+    assert [event.type for event in await scene.store.load_events(scene.project.id)][-1] == "rewound"
+
+
+@pytest.mark.parametrize("scene", ["echo No conversation found; exit 1"], indirect=True)
+async def test_a_cli_that_does_not_go_back_leaves_everything_as_it_is(scene: Scene) -> None:
+    await scene.asked(BEFORE)
+    before = (scene.work.state(), scene.references())
+    with pytest.raises(ConversationUnknown, match="No conversation found"):
+        await scene.rewinds.rewind(scene.milestone.id)
+    assert (scene.work.state(), scene.references()) == before
+    assert len(await scene.store.load_lineage(scene.project.id)) == 1
+
+
+@pytest.mark.parametrize("transcript", [COMPACTED, []], ids=["compacted", "lost"])
+async def test_a_conversation_that_cannot_be_cut_stays_and_that_is_said(
+    scene: Scene, transcript: list[dict[str, object]]
+) -> None:
+    await scene.asked(transcript)
+    done = await scene.rewinds.rewind(scene.milestone.id)
+    assert done.claude_session_id is None and "stays as it is" in done.note
+    assert not (scene.work.folder / "made.txt").exists()
+
+
+async def test_a_milestone_that_claude_never_had_takes_nothing_of_the_conversation(scene: Scene) -> None:
+    await scene.asked(BEFORE, prompt_id=None)
+    done = await scene.rewinds.rewind(scene.milestone.id)
+    assert done.claude_session_id is None and "nothing of the milestone" in done.note
+
+
+async def test_later_changes_are_named_and_taken_back_only_by_word(scene: Scene) -> None:
+    command = await scene.asked(BEFORE)
+    assert command.completed_at is not None
+    later = command.completed_at.timestamp() + 60
+    os.utime(scene.work.folder / "made.txt", (later, later))
+    with pytest.raises(ChangedSince) as refused:
+        await scene.rewinds.rewind(scene.milestone.id)
+    assert refused.value.files == ["made.txt"]
+    assert (await scene.rewinds.rewind(scene.milestone.id, yes=True)).removed == 1
+
+
+async def test_each_rewind_keeps_what_was_there(scene: Scene) -> None:
+    await scene.asked(BEFORE)
+    first = await scene.rewinds.rewind(scene.milestone.id)
+    scene.work.write("again.txt", "1\n")
+    second = await scene.rewinds.rewind(scene.milestone.id, yes=True)
+    assert first.checkpoint == second.checkpoint == f"refs/wxcode/{scene.milestone.id}/1"
+    assert second.saved == f"refs/wxcode/{scene.milestone.id}/rewind-2"
+    assert set(scene.work.files_of(first.saved)) == {"kept.txt", "made.txt"}
+    assert set(scene.work.files_of(second.saved)) == {"kept.txt", "again.txt"}
+
+
+async def test_a_live_session_stands_in_the_way(scene: Scene, sessions: StubSessions) -> None:
+    sessions.alive = True
+    with pytest.raises(SessionAlive):
+        await scene.rewinds.rewind(scene.milestone.id)

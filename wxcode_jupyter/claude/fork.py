@@ -1,0 +1,55 @@
+"""Going back in a conversation: a new one that has the old one up to a message.
+
+Seen with 2.1.197 and 2.1.330: only ``--print`` knows ``--resume-session-at`` (an interactive CLI ignores it, and
+2.1.197 ``--fork-session`` beside ``--session-id`` too). With one of the CLI's own commands as its prompt no model is
+asked; what that prints stays in the new conversation. The message is named by the ``uuid`` of its entry in the
+transcript.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+#: The CLI answers it by itself, in both modes and versions.
+_NO_QUESTION = "/cost"
+#: What ``message_before`` returns where nothing was said before the prompt.
+BEGINNING = ""
+
+
+def fork_line(claude_command: Sequence[str], *, old: str, new: str, message: str) -> tuple[str, ...]:
+    """Return the command line that makes conversation ``new`` of what ``old`` has up to a message, and exits."""
+    options = ("--resume", old, "--fork-session", "--session-id", new, "--resume-session-at", message)
+    return (*claude_command, "-p", _NO_QUESTION, *options)
+
+
+def message_before(lines: Iterable[bytes], prompt_id: str) -> str | None:
+    """Return the last message of Claude's before a prompt.
+
+    Returns:
+        Its id; ``BEGINNING`` when the prompt is the first; None when the transcript does not tell: it does not have the
+        prompt, or the conversation was compacted between the message and the prompt.
+    """
+    entries: dict[str, Mapping[str, Any]] = {}
+    entry: Mapping[str, Any] | None = None
+    for line in lines:
+        try:
+            read = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(read, dict) or not isinstance(read.get("uuid"), str) or read.get("isSidechain"):
+            continue
+        if read.get("type") == "user" and read.get("promptId") == prompt_id:
+            entry = read
+            break  # what was said before stands before it
+        entries[read["uuid"]] = read
+    while entry is not None:
+        if entry.get("type") == "assistant":
+            return str(entry["uuid"])
+        parent = entry.get("parentUuid")
+        if parent is None:
+            compacted = entry.get("subtype") == "compact_boundary" or entry.get("isCompactSummary")
+            return None if compacted else BEGINNING
+        entry = entries.get(parent)
+    return None
