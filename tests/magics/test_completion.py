@@ -24,7 +24,7 @@ def complete(notebook: Notebook, line: str) -> list[str]:
     ("line", "expected"),
     [
         ("%wxmilestone st", {"start", "status", "stop"}),
-        ("%%wxmilestone ne", {"new"}),
+        ("%%wxmilestone ne", {"new", "next"}),
         ("%wx tru", {"trust"}),
         ("%wx start --t", {"--timeout"}),
         ("%wx start Log", {"Login"}),

@@ -401,7 +401,9 @@ def test_a_mistake_is_a_usage_error_where_somebody_reads_it(demo: Notebook) -> N
         ("start", "needs a milestone"),
         ("project", "needs a name"),
         ("log --limit many", "--limit"),
-        ("init", "no subcommand"),
+        ("rewnid", "no subcommand"),
+        ("init", "brief stands in the cell"),
+        ("next --wait", "belong to --run"),
     ],
 )
 def test_other_mistakes(demo: Notebook, line: str, hint: str) -> None:

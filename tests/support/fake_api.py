@@ -6,6 +6,7 @@ moves one step with every request for events, so that a test says exactly what h
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import deque
@@ -35,6 +36,7 @@ class FakeApi:
         self.commands: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
+        self.gsd: dict[str, Any] = no_gsd()
         self.steps: deque[Callable[[], None]] = deque()
         self.requests: list[tuple[str, str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -322,6 +324,10 @@ class FakeApi:
             case ("GET", ["commands"]):
                 own = {key: item for key, item in self.commands.items() if item["output_project_id"] == identifier}
                 return 200, _page("commands", self._filtered(own, query, "status", "milestone_id"), query)
+            case ("GET", ["gsd"]):
+                return 200, self.gsd
+            case ("POST", ["gsd", "init"]):
+                return self._init(identifier, body["brief"])
             case ("GET", ["events"]):
                 return 200, self._events(identifier, int(query["after"][0]), int(query.get("limit", ["1000"])[0]))
             case ("GET", ["screen"]) if self.sessions[identifier]["state"] == "stopped":
@@ -329,6 +335,13 @@ class FakeApi:
             case ("GET", ["screen"]):
                 return 200, self.sessions[identifier]["screen"] or "❯ \x1b[31mred\x1b[0m"
         return 404, {"message": "Not Found"}
+
+    def _init(self, project_id: str, brief: str) -> Answer:
+        digest = hashlib.sha256(brief.rstrip().encode()).hexdigest()[:24]
+        if digest not in self.commands and self.gsd["progress"]["has_project"]:
+            return 409, {"message": "There is a PROJECT.md already.", "reason": "already_initialized"}
+        self._start(project_id)
+        return self._queue(project_id, {"id": digest, "text": f"/gsd:new-project @{digest}.md --auto"})
 
     def _start(self, project_id: str) -> None:
         if self.sessions[project_id]["state"] in ("stopped", "exited"):
@@ -365,6 +378,19 @@ class FakeApi:
     @staticmethod
     def _filtered(items: dict[str, dict[str, Any]], query: dict[str, list[str]], *keys: str) -> list[dict[str, Any]]:
         return [item for item in items.values() if all(item[key] in query[key] for key in keys if key in query)]
+
+
+def no_gsd() -> dict[str, Any]:
+    """Return what a server says of a folder without GSD."""
+    return {
+        "installed": False,
+        "layout": None,
+        "version": None,
+        "commands": [],
+        "progress": {"has_project": False, "phases": [], "phases_done": 0, "a_field_of_tomorrow": 1},
+        "next": None,
+        "warning": None,
+    }
 
 
 def _page(key: str, items: list[dict[str, Any]], query: dict[str, list[str]]) -> dict[str, Any]:

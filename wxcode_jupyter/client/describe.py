@@ -27,6 +27,8 @@ def describe(event: Event) -> str:
             return str(data.get("tool_name", ""))
         case "assistant_message":
             return str(data.get("text", ""))
+        case "phases_unarchived":
+            return str(data.get("message", ""))
         case "milestone_status":
             return str(data.get("status", ""))
         case _:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..client import Project, asks_for_trust
-from ..errors import AttentionNeeded, SessionNotRunning
+from ..client import GsdStatus, Project, asks_for_trust
+from ..errors import AttentionNeeded, InvalidPath, NotFound, SessionNotRunning
 from ..models import MilestoneStatus, SessionInfo, SessionState
 from .context import Context
 from .grammar import Line, Mistake
@@ -73,16 +73,19 @@ def projects(context: Context, line: Line) -> Result:
 
 
 def status(context: Context, line: Line) -> Result:
-    """Show the session, the open milestones and the latest commands."""
+    """Show the session, GSD's phases and next step, the open milestones and the latest commands."""
     client, found = context.client, context.project(line["project"])
 
     def look() -> SessionStatus:
         milestones = [item for item in client.milestones(found) if not _has_ended(item.status)]
+        gsd, notes = _look_at_gsd(context, found)
         return SessionStatus(
             project=client.get_project(found),
             session=client.session(found),
             milestones=tuple(milestones),
             commands=client.commands(found, last=_RECENT),
+            gsd=gsd,
+            notes=notes,
             _again=look,
         )
 
@@ -220,6 +223,14 @@ def _acted(context: Context, line: Line, act: Callable[[Project], SessionInfo]) 
     found = context.project(line["project"])
     act(found)
     return current_session(context.client, context.client.get_project(found))
+
+
+def _look_at_gsd(context: Context, found: Project) -> tuple[GsdStatus | None, tuple[str, ...]]:
+    """Return what GSD's files say; that they cannot be looked at is a note, and the session is shown all the same."""
+    try:
+        return context.client.gsd(found), ()
+    except (InvalidPath, NotFound) as error:
+        return None, (error.message,)
 
 
 def _has_ended(status: MilestoneStatus) -> bool:

@@ -1,4 +1,4 @@
-"""What ``%wxmilestone <TAB>`` offers: subcommands, options, names of projects and milestones.
+"""What ``%wxmilestone <TAB>`` offers: subcommands, options, names of projects, milestones and GSD's commands.
 
 Completion never starts a server and never makes anybody wait: it asks only a server that this kernel is connected to,
 gives it a short time, and remembers the answer for some seconds.
@@ -53,6 +53,9 @@ class Completer:
             return names
         if subcommand.name == "project":
             return [*self._projects(), *names]
+        if subcommand.name == "gsd":
+            has_command = any(not word.startswith("-") for word in before[2:])
+            return names if has_command else [*self._gsd_commands(), *names]
         if subcommand.name in _TAKES_MILESTONE:
             return [*self._milestones(), *names]
         return names
@@ -66,6 +69,14 @@ class Completer:
             return []
         return self._remembered(
             f"milestones of {selected}", lambda client: [item.element_name for item in client.milestones(selected)]
+        )
+
+    def _gsd_commands(self) -> list[str]:
+        selected = self._context.selected
+        if selected is None:
+            return []
+        return self._remembered(
+            f"GSD of {selected}", lambda client: [item.name for item in client.gsd(selected).commands]
         )
 
     def _remembered(self, key: str, ask: Callable[[Client], list[str]]) -> list[str]:

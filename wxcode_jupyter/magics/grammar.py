@@ -1,7 +1,8 @@
 """The grammar of ``%wxmilestone``: options first, then the text verbatim.
 
 A line is read from the left, word by word. Words that begin with ``-`` are options; what follows the options of a
-subcommand that takes text is that text, untouched: apostrophes, quotes, ``$`` and ``-p`` survive. Other subcommands
+subcommand that takes text is that text, untouched: apostrophes, quotes, ``$`` and ``-p`` survive. One that takes a
+command may have its own long options behind it, too; what else stands there is the command's. Other subcommands
 take at most one name, and options on either side of it. A name or a value with spaces stands in quotes, ``--`` ends
 the options. ``{{name}}`` is replaced by a variable after the line was cut into words: no value can become an option.
 """
@@ -57,16 +58,21 @@ class Option:
 class Subcommand:
     """One subcommand: what may stand in its line, and in its cell.
 
-    ``takes`` is "name" (required), "name?" (optional), "text" or "". ``cell`` says whether ``%%wxmilestone`` may have
-    it, and then the body is its text.
+    ``takes`` is "name" (required), "name?" (optional), "text", "command" (text for another program) or "". ``cell``
+    says whether ``%%wxmilestone`` may have it, and then the body is its text.
     """
 
     name: str
     summary: str
-    takes: Literal["", "name", "name?", "text"] = ""
+    takes: Literal["", "name", "name?", "text", "command"] = ""
     metavar: str = ""
     cell: bool = False
     options: tuple[Option, ...] = ()
+
+    @property
+    def takes_rest(self) -> bool:
+        """Whether what follows the options is one text."""
+        return self.takes in ("text", "command")
 
     @property
     def usage(self) -> str:
@@ -74,7 +80,7 @@ class Subcommand:
         sign = "%%" if self.cell and self.takes != "text" else "%"
         options = [f"[{option.usage}]" for option in self.options]
         taken = f"[{self.metavar}]" if self.takes == "name?" else self.metavar
-        words = [*options, taken] if self.takes == "text" else [taken, *options]
+        words = [*options, taken] if self.takes_rest else [taken, *options]
         return " ".join([f"{sign}wxmilestone {self.name}", *filter(None, words)])
 
 
@@ -112,10 +118,10 @@ def read_line(subcommand: Subcommand, rest: str) -> Line:
     taken: str | None = None
     ended = False
     while rest.strip():
-        word, after, quoted = cut_word(rest, usage) if subcommand.takes != "text" or ended else _cut_option(rest, usage)
+        word, after, quoted = cut_word(rest, usage) if not subcommand.takes_rest or ended else _cut_option(rest, usage)
         if word == "--" and not quoted and not ended:
             ended, rest = True, after
-            if subcommand.takes == "text":
+            if subcommand.takes_rest:
                 taken, rest = rest.strip(), ""
         elif word.startswith("-") and len(word) > 1 and not quoted and not ended:
             name, equals, value = word.partition("=")
@@ -134,8 +140,10 @@ def read_line(subcommand: Subcommand, rest: str) -> Line:
                 value, after, _ = cut_word(after, usage)
             given[option.key] = [*given.get(option.key, []), value] if option.kind == "many" else value
             rest = after
-        elif subcommand.takes == "text":
+        elif subcommand.takes_rest:
             taken, rest = rest.strip(), ""
+            if subcommand.takes == "command":
+                taken = _cut_trailing(subcommand, taken, given)
         elif not subcommand.takes:
             raise Mistake(f"{subcommand.name} takes no {word!r}.", usage)
         elif taken is not None:
@@ -193,12 +201,27 @@ def _cut_option(rest: str, usage: str) -> tuple[str, str, bool]:
     return cut_word(rest, usage) if rest.lstrip().startswith("-") else ("", rest, True)
 
 
+def _cut_trailing(subcommand: Subcommand, text: str, given: dict[str, Any]) -> str:
+    """Cut the subcommand's own long options off the end of a command, into ``given``."""
+    names = {name: option for option in subcommand.options for name in option.names if name.startswith("--")}
+    while True:
+        *before, last = text.rsplit(maxsplit=1) or [""]
+        *further, named = before[0].rsplit(maxsplit=1) if before else [""]
+        name, equals, value = last.partition("=")
+        if before and (option := names.get(name)) and (option.kind == "flag") != bool(equals):
+            given[option.key], text = value or True, before[0]
+        elif further and (option := names.get(named)) and option.kind != "flag":
+            given[option.key], text = last, further[0]
+        else:
+            return text.rstrip()
+
+
 def _find_option(subcommand: Subcommand, name: str) -> Option:
     for option in subcommand.options:
         if name in option.names:
             return option
     names = [name for option in subcommand.options for name in option.names]
-    hint = " A text that begins with a dash stands after `--`." if subcommand.takes == "text" else ""
+    hint = " A text that begins with a dash stands after `--`." if subcommand.takes_rest else ""
     raise Mistake(f"{subcommand.name} has no option {name}{nearest(name, names)}.{hint}", subcommand.usage)
 
 

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import commands, report, rewinding, subcommands, work
+from . import commands, gsd, report, rewinding, subcommands, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -26,6 +26,8 @@ _PLAIN: dict[str, Plain] = {
     "projects": commands.projects,
     "list": work.list_milestones,
     "start": work.start,
+    "gsd": gsd.gsd,
+    "next": gsd.next_step,
     "resume": commands.resume,
     "wait": commands.wait,
     "status": commands.status,
@@ -41,8 +43,8 @@ _PLAIN: dict[str, Plain] = {
     "trust": commands.trust,
     "doctor": commands.doctor,
 }
-_WITH_TEXT: dict[str, WithText] = {"new": work.new, "send": work.send}
-_WAITING = frozenset({"new", "start", "send", "wait", "resume", "trust"})
+_WITH_TEXT: dict[str, WithText] = {"new": work.new, "send": work.send, "init": gsd.init}
+_WAITING = frozenset({"new", "start", "send", "init", "gsd", "next", "wait", "resume", "trust"})
 
 
 class UsageMistake(InvalidRequest):
@@ -91,7 +93,7 @@ class WxMagics(Magics):
             if line is None:
                 return Help(text=subcommands.overview())
             if line.wants_help:
-                return Help(text=subcommands.explain(line.subcommand))
+                return self._help(line)
             line = fill(line, variables)
             name, output = line.subcommand.name, _variable(line)
             _check_waiting(line)
@@ -116,6 +118,11 @@ class WxMagics(Magics):
             raise brief(KeyboardInterrupt("stopped waiting; Claude works on")) from None
         self._keep(output, None, result)
         return result
+
+    def _help(self, line: Line) -> Help:
+        if line.subcommand.name == "gsd":
+            return gsd.help_of(self.context, line)
+        return Help(text=subcommands.explain(line.subcommand))
 
     def _keep(self, output: str | None, error: BaseException | None, result: Result | None = None) -> None:
         """Store the result in the variable that ``-o`` names; after a failure the last that is known of it."""

@@ -19,6 +19,7 @@ _LABELS = {
     "milestone_status": "milestone",
     "needed": "NEEDS YOU",
     "limit": "usage limit",
+    "phases_unarchived": "warning",
 }
 #: What another line says already.
 _UNSAID = frozenset(

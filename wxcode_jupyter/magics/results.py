@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
-from ..client import Check, Client, Project
+from ..client import Check, Client, GsdStatus, Project
 from ..client.describe import describe
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, SessionInfo, SessionState
 from .cards import Badge, Card, Tone, clean_line, clock
 from .evidence import Evidence, squeezed
 from .export import scrap, to_plain
+from .gsd_rows import phase_table, progress_rows
 
 V = TypeVar("V")
 
@@ -76,6 +77,10 @@ class Result:
         """Return the name under which scrapbook finds the result in a notebook; None keeps it out."""
         return None
 
+    def with_notes(self, *notes: str) -> Self:
+        """Return the same with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
     def _card(self) -> Card:
         return Card("failed" if self.error else "done", notes=self.notes)
 
@@ -100,7 +105,7 @@ class Help(Result):
     text: str
 
     def _card(self) -> Card:
-        return Card("wxcode", block=self.text)
+        return Card("wxcode", block=self.text, notes=self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -198,6 +203,7 @@ class SessionStatus(Result):
     session: SessionInfo
     milestones: tuple[Milestone, ...] = ()
     commands: tuple[Command, ...] = ()
+    gsd: GsdStatus | None = None
 
     @property
     def state(self) -> SessionState:
@@ -214,7 +220,9 @@ class SessionStatus(Result):
             rows.append(("queued", str(session.queued)))
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
-        tables = [[_row(item) for item in self.milestones], [_row(item) for item in self.commands]]
+        rows += progress_rows(self.gsd) if self.gsd else []
+        phases = phase_table(self.gsd.progress) if self.gsd else []
+        tables = [phases, [_row(item) for item in self.milestones], [_row(item) for item in self.commands]]
         shown = session.screen if session.attention or session.exit_code else None  # an orderly end needs no picture
         badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
         return Card(project.name, badge, rows, tables, squeezed(shown or ""), self.notes)

@@ -15,6 +15,7 @@ _CONTEXT = Option(("--context",), "the text, from a variable or a file, instead 
 _ON_LIMIT = Option(
     ("--on-limit",), "at a usage limit, with --wait: fail, or wait for its end and go on", "fail|wait", "value"
 )
+_CLEAR = Option(("--clear",), "begin with an empty context: /clear goes first")
 _COMMON = (_PROJECT, _OUTPUT)
 
 SUBCOMMANDS: dict[str, Subcommand] = {
@@ -62,6 +63,24 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
+            "init",
+            "the project's first one: GSD's new-project with the cell's body as its brief; the same brief is sent once",
+            cell=True,
+            options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, _CONTEXT, *_COMMON),
+        ),
+        Subcommand(
+            "gsd",
+            "one of GSD's commands, in its installed spelling; alone, it lists them, and COMMAND? explains one",
+            "command",
+            "COMMAND [ARGS]",
+            options=(_CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
+        ),
+        Subcommand(
+            "next",
+            "what GSD's files say comes next",
+            options=(Option(("--run",), "do it"), _CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
+        ),
+        Subcommand(
             "resume",
             "the return visit: attach to the live session, or resume the conversation",
             options=(Option(("--fresh",), "begin a new conversation; the old id is kept in the lineage"), *_COMMON),
@@ -75,7 +94,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, _CONTEXT, *_COMMON),
         ),
         Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_COMMON)),
-        Subcommand("status", "the session, the commands, the milestones", options=_COMMON),
+        Subcommand("status", "the session, GSD's phases and next step, the milestones, the commands", options=_COMMON),
         Subcommand(
             "log",
             "the latest events",

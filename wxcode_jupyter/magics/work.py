@@ -7,7 +7,7 @@ from typing import Any
 
 from IPython.display import display
 
-from ..client import Project
+from ..client import GsdStatus, Project
 from ..errors import MilestoneFailed, NotFound, WxcodeError
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus
 from .commands import notice_trouble, read_context
@@ -40,7 +40,7 @@ def new(context: Context, line: Line, body: str | None, variables: dict[str, Any
         raise Mistake("new needs a name.", usage)
     if line["wait"] and not line["start"]:
         raise Mistake("--wait waits for a start: add --start.", usage)
-    text = _text(line, body, variables)
+    text = given_text(line, body, variables)
     if text is None:
         raise Mistake("The milestone's text stands in the cell's body, or behind --context.", usage)
     client, project = context.client, context.project(line["project"])
@@ -64,19 +64,27 @@ def send(context: Context, line: Line, body: str | None, variables: dict[str, An
     usage = line.subcommand.usage
     if line.taken and ((body and body.strip()) or line["context"]):
         raise Mistake("The text stands on the line, in the cell or behind --context: once.", usage)
-    text = line.taken or _text(line, body, variables)
+    text = line.taken or given_text(line, body, variables)
     if text is None or not text.strip():
         raise Mistake("send needs a text.", usage)
     client, project = context.client, context.project(line["project"])
-    command = client.send(project, text)
-    _remember(context, command)
+    return deliver(context, line, project, client.send(project, text))
+
+
+def deliver(
+    context: Context, line: Line, project: Project, command: Command, *, notes: tuple[str, ...] = ()
+) -> CommandResult:
+    """Return the card of a command that was queued: at once, or with ``--wait`` when it is done."""
+    client = context.client
+    if not command.status.final:
+        _remember(context, command)
     if not line["wait"]:
-        context.partial = lambda: CommandResult(command=client.command(command))
+        context.partial = lambda: CommandResult(command=client.command(command), notes=notes)
         notice_trouble(context, project)
-        return _command_result(context, project, command)
-    context.partial = lambda: _command_result(context, project, command, _evidence(context, line, command))
+        return _command_result(context, project, command, notes)
+    context.partial = lambda: _command_result(context, project, command, notes, _evidence(context, line, command))
     command = _wait_for(context, line, command)
-    return _command_result(context, project, command, _evidence(context, line, command))
+    return _command_result(context, project, command, notes, _evidence(context, line, command))
 
 
 def complete(context: Context, line: Line) -> Result:
@@ -91,6 +99,7 @@ def fail(context: Context, line: Line) -> Result:
 
 def _start(context: Context, line: Line, project: Project, milestone: Milestone) -> Result:
     client = context.client
+    before = client.gsd(project) if milestone.status is MilestoneStatus.PENDING else None
     context.partial = lambda: _milestone_result(context, client.milestone(milestone))
     if milestone.status in ENDED:
         if milestone.status is MilestoneStatus.FAILED and line["wait"]:
@@ -101,13 +110,15 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
         return _milestone_result(
             context, client.milestone(milestone), notes=("It runs, but not by a command of ours.",)
         )
+    warnings = _warnings(before, command)
     if not command.status.final:
         if not client.session(project).state.live:  # the command waits for a session: a return visit
             client.start_session(project)
         _remember(context, command)
     if not line["wait"]:
         notice_trouble(context, project)
-        return _milestone_result(context, client.milestone(milestone), notes=client.summary(command).warnings)
+        warnings += client.summary(command).warnings
+        return _milestone_result(context, client.milestone(milestone), notes=warnings)
     context.partial = lambda: _milestone_result(
         context, client.milestone(milestone), evidence=_evidence(context, line, command)
     )
@@ -117,7 +128,15 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
         raise _failed(milestone)
     evidence = _evidence(context, line, command)
     notes = () if milestone.status is MilestoneStatus.COMPLETED else (_TURN_IS_NOT_MILESTONE,)
-    return _milestone_result(context, milestone, (*evidence.summary.warnings, *notes), evidence)
+    return _milestone_result(context, milestone, (*warnings, *evidence.summary.warnings, *notes), evidence)
+
+
+def _warnings(before: GsdStatus | None, command: Command) -> tuple[str, ...]:
+    """Return what a milestone's command makes GSD delete, as it was before it was sent; other commands do not."""
+    if before is None or before.warning is None:
+        return ()
+    clearing = before.command("new-milestone")
+    return (before.warning,) if clearing and command.text.split()[:1] == [clearing.spelling] else ()
 
 
 def _wait_for(context: Context, line: Line, command: Command) -> Command:
@@ -223,14 +242,19 @@ def _milestone_result(
 
 
 def _command_result(
-    context: Context, project: Project, command: Command, evidence: Evidence | None = None
+    context: Context,
+    project: Project,
+    command: Command,
+    notes: tuple[str, ...] = (),
+    evidence: Evidence | None = None,
 ) -> CommandResult:
     client = context.client
     return CommandResult(
         command=client.command(command),
         session=client.session(project),
         evidence=evidence,
-        _again=lambda: _command_result(context, project, command),
+        notes=notes,
+        _again=lambda: _command_result(context, project, command, notes),
     )
 
 
@@ -247,7 +271,7 @@ def _failed(milestone: Milestone) -> MilestoneFailed:
     )
 
 
-def _text(line: Line, body: str | None, variables: dict[str, Any]) -> str | None:
+def given_text(line: Line, body: str | None, variables: dict[str, Any]) -> str | None:
     """Return the text of a cell or of ``--context``, its variables replaced in the cell only: a file is taken as is."""
     text = read_context(line, body, variables)
     if text is None or not text.strip():
