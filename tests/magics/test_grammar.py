@@ -46,6 +46,26 @@ def test_options_come_before_the_text() -> None:
     assert line.taken == "is a word"
 
 
+@pytest.mark.parametrize(
+    ("text", "taken", "given"),
+    [
+        ("gsd plan-phase 3 --wait", "plan-phase 3", {"wait": True}),
+        ("gsd --clear plan-phase 3 --gaps --wait", "plan-phase 3 --gaps", {"clear": True, "wait": True}),
+        ("gsd quick --timeout 5m --project demo --wait", "quick", {"wait": True, "project": "demo", "timeout": "5m"}),
+        ("gsd quick --timeout=5m", "quick", {"timeout": "5m"}),
+        ("gsd quick say --wait once", "quick say --wait once", {}),
+        ("gsd quick 'a --wait'", "quick 'a --wait'", {}),
+        ("gsd quick --wait=5", "quick --wait=5", {}),
+        ("gsd quick -p demo", "quick -p demo", {}),
+        ("gsd -- quick --wait", "quick --wait", {}),
+        ("gsd --wait", None, {"wait": True}),
+    ],
+)
+def test_a_command_has_options_on_both_sides(text: str, taken: str | None, given: dict[str, Any]) -> None:
+    line = read(text)
+    assert (line.taken, line.given) == (taken, given)
+
+
 def test_a_name_has_options_on_both_sides() -> None:
     assert read('start --wait "Login page" --timeout=90') == read('start "Login page" --wait --timeout 90')
     assert read("new Bob's --element 5f").taken == "Bob's"

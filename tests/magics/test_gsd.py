@@ -10,7 +10,7 @@ from tests.magics.conftest import Notebook
 from tests.magics.test_completion import complete
 from tests.support.fake_api import no_gsd
 from wxcode_jupyter.errors import AlreadyInitialized, CommandFailed, GsdMissing
-from wxcode_jupyter.magics import CommandResult, Help, UsageMistake
+from wxcode_jupyter.magics import CommandResult, Help, NextStep, UsageMistake
 from wxcode_jupyter.models import CommandStatus
 
 WARNING = "GSD's new-milestone deletes the phase folders that are not archived: 01-old."
@@ -151,7 +151,9 @@ class TestHelp:
 class TestNext:
     def test_it_is_shown_with_its_reason(self, gsd: Notebook) -> None:
         result = gsd.run("%wxmilestone next")
-        assert result.gsd.next.text == "/gsd:execute-phase 5"
+        assert isinstance(result, NextStep)
+        assert result.gsd.next
+        assert result.gsd.next.text == result.to_dict()["gsd"]["next"]["text"] == "/gsd:execute-phase 5"
         shown = repr(result)
         assert "phase 5 (Bell) has 1 of 2 plans done" in shown
         assert "/gsd:progress" in shown

@@ -9,6 +9,7 @@ from __future__ import annotations
 from IPython.core.interactiveshell import InteractiveShell
 
 from . import completion, input
+from .gsd import NextStep
 from .magic import UsageMistake, WxMagics
 from .report import ReportResult
 from .results import (
@@ -32,6 +33,7 @@ __all__ = [
     "Help",
     "Listing",
     "MilestoneResult",
+    "NextStep",
     "ProjectCard",
     "ReportResult",
     "Result",
