@@ -40,6 +40,11 @@ TEXTS = {
     "a path": "/etc/hosts is a file",
     "looks like a menu": MENU,
     "one long line": "word " * 1000 + "end",
+    "a shell command": "!touch never",
+    "a note": "# Title\n\n- [ ] a task",
+    "a backslash at its end": "go on\\",
+    "nothing but a backslash": "\\",
+    "lines with a backslash at their ends": "one \\\ntwo \\",
     "a mark of the CLI": "[Pasted text #1 +3 lines]",
 }
 

@@ -42,7 +42,8 @@ def check_text(text: str) -> str:
     Line ends become ``\\n`` and the ends of the text are trimmed of white space (the CLI trims them too).
 
     Raises:
-        InvalidRequest: empty, over 64 KiB as UTF-8, or with control characters (the CLI drops them without a word).
+        InvalidRequest: empty, over 64 KiB as UTF-8, or with tabs or control characters (the CLI makes blanks of the one
+            and drops the other, without a word).
         UnsupportedCommand: a text that the CLI would read as something else than a prompt.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
@@ -55,7 +56,9 @@ def check_text(text: str) -> str:
     if size > TEXT_LIMIT_BYTES:
         raise InvalidRequest(f"The text has {size} bytes; at most {TEXT_LIMIT_BYTES} can be sent as one command.")
     for character in text:
-        if (ord(character) < 32 and character not in "\n\t") or 0x7F <= ord(character) < 0xA0:
+        if character == "\t":
+            raise InvalidRequest("The text has a tab, which Claude Code turns into blanks: put blanks, or name a file.")
+        if (ord(character) < 32 and character != "\n") or 0x7F <= ord(character) < 0xA0:
             raise InvalidRequest(f"The text has the control character U+{ord(character):04X}, which Claude Code drops.")
     for test, reason in _READ_OTHERWISE:
         if test(text):
@@ -64,9 +67,6 @@ def check_text(text: str) -> str:
 
 
 _READ_OTHERWISE: tuple[tuple[Callable[[str], bool], str], ...] = (
-    (lambda text: text.startswith("!"), "a leading ! runs a shell command at once. Put a word before it."),
-    (lambda text: text.startswith("#"), "a leading # is taken for a note. Put a word before it."),
-    (lambda text: text.endswith("\\"), "a trailing backslash turns Enter into a new line. Put a word after it."),
     (
         lambda text: text.casefold() in ("exit", "quit", ":q", ":q!", ":wq", ":wq!"),
         "it ends the session. Use `%wxmilestone stop`.",
@@ -102,9 +102,7 @@ async def put(
     """
     if not screens.read(await terminal.screen()).free:
         raise NotFree
-    # 2.1.197 offers files after a last word with @, and Enter would choose one; a blank behind it closes the list.
-    ending = " " if "@" in text.split()[-1] else ""
-    await terminal.write(_PASTE[0] + (text + ending).encode() + _PASTE[1])
+    await terminal.write(_PASTE[0] + defused(text).encode() + _PASTE[1])
     deadline = asyncio.get_running_loop().time() + settle_s
     while not (alone() and await confirm(terminal, text)):
         screen = await terminal.screen()
@@ -115,6 +113,17 @@ async def put(
                 screen="\n".join(screen.lines),
             )
         await changed()
+
+
+def defused(text: str) -> str:
+    """Return a text with a blank where the CLI would read it as something else; it trims the ends of what it takes.
+
+    A leading ! would run a shell command at once, a leading # was taken for a note. Behind a trailing backslash Enter
+    is a new line, and 2.1.197 offers files after a last word with @, of which Enter would choose one.
+    """
+    ahead = " " if text[0] in "!#" else ""
+    behind = " " if text.endswith("\\") or "@" in text.split()[-1] else ""
+    return f"{ahead}{text}{behind}"
 
 
 async def confirm(terminal: Terminal, text: str) -> bool:

@@ -73,6 +73,7 @@ _MENU = re.compile(r"Enter to (?:confirm|select|continue)|Esc to (?:cancel|exit)
 _MENU_MESSAGE = "Claude Code shows a menu. Answer it in the terminal."
 #: The first line of the menu that both versions open by themselves at a usage limit; it is what Esc does too.
 LIMIT_MENU = "Stop and wait for limit to reset"
+_CHOSEN = re.compile(r"^\s*❯ \S")
 _RULE = re.compile(r"─{8,}.*─|─{8,}")
 _PROMPT = re.compile(r"^\s?[❯>!]\s?")
 _IN_BOX = re.compile(r"  |$")  # what the second and later rows of the box begin with
@@ -118,11 +119,13 @@ def read(screen: ScreenLike) -> Reading:
     if box is None:
         return _read_without_box("\n".join(lines), lines)
     top, bottom = box
+    below = lines[bottom + 1 :]
+    if _MENU.search("\n".join(below)) and any(_CHOSEN.match(line) for line in below):
+        return _read_without_box("\n".join(below), below)  # what looks like a box above is left over from a redraw
     rows = [_PROMPT.sub("", lines[top + 1]), *lines[top + 2 : bottom]]
     text = "\n".join(line.removeprefix("  ") for line in rows).rstrip()
     if row == top + 1 and column <= 2:
         text = ""  # a hint in grey ("Press up to edit queued messages"): a draft has the cursor behind it
-    below = lines[bottom + 1 :]
     if any(_NOT_LOGGED_IN.search(line) for line in below):
         return Reading(Kind.LOGIN, text, False, _NOT_LOGGED_IN_MESSAGE)
     busy = any("to interrupt" in line for line in below) or any(

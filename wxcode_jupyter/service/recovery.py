@@ -113,7 +113,13 @@ def _is_later(entry: Entry, time: datetime | None) -> bool:
 
 def _end(prompt_id: str | None, events: Sequence[HookEvent], following: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields that tell how a turn has ended: as its hook says, else as the transcript does."""
+    last: Entry | None = None
+    for entry in takewhile(lambda entry: entry.kind != "prompt", following):
+        last = entry if entry.kind in ("assistant", "interrupt", "failed") else last
+    went_on = last is not None and not last.final  # a Stop may be one after which a hook of the user's sent Claude on
     for event in events:
+        if event.name == "Stop" and went_on:
+            continue
         if event.name in _ENDS and event.prompt_id is not None and event.prompt_id == prompt_id:
             message = event.data.get("last_assistant_message")
             if event.name == "Stop":
@@ -121,9 +127,6 @@ def _end(prompt_id: str | None, events: Sequence[HookEvent], following: Sequence
             said = str(event.data.get("error", "The turn failed."))
             said = f"{said}: {message}" if message and message != said else said
             return ended(CommandStatus.FAILED, error=said, said_at=event.at)
-    last: Entry | None = None
-    for entry in takewhile(lambda entry: entry.kind != "prompt", following):
-        last = entry if entry.kind in ("assistant", "interrupt", "failed") else last
     if last is not None and last.kind == "failed":
         return ended(CommandStatus.FAILED, error=last.text, said_at=last.at)
     if last is not None and last.final:

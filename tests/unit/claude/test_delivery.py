@@ -12,6 +12,7 @@ from wxcode_jupyter.claude.delivery import (
     TEXT_LIMIT_BYTES,
     NotFree,
     check_text,
+    defused,
     put,
 )
 from wxcode_jupyter.errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
@@ -109,13 +110,15 @@ class TestPut:
         ("hello", "hello"),
         ("  hello \n\n", "hello"),
         ("a\r\nb\rc", "a\nb\nc"),
-        ("a\tb", "a\tb"),
         ("/gsd:new-milestone x", "/gsd:new-milestone x"),
         ("/clearly not built in", "/clearly not built in"),
         ("why does it exit", "why does it exit"),
         ("C:\\temp\\x", "C:\\temp\\x"),
         ("first\n# a heading\n!important", "first\n# a heading\n!important"),
         ("@file", "@file"),
+        ("  !ls", "!ls"),
+        ("# note", "# note"),
+        ("a\\ ", "a\\"),
         ("日本語 é 👍", "日本語 é 👍"),
         ("x" * TEXT_LIMIT_BYTES, "x" * TEXT_LIMIT_BYTES),
         ("é" * (TEXT_LIMIT_BYTES // 2), "é" * (TEXT_LIMIT_BYTES // 2)),
@@ -126,6 +129,24 @@ def test_texts_that_can_be_sent(text: str, delivered: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("hello", "hello"),
+        ("!ls", " !ls"),
+        ("# note\n\n!", " # note\n\n!"),
+        ("a\\", "a\\ "),
+        ("\\", "\\ "),
+        ("!a\\", " !a\\ "),
+        ("one \\\ntwo", "one \\\ntwo"),
+        ("look at @notes.md", "look at @notes.md "),
+        ("@notes.md, please", "@notes.md, please"),
+    ],
+)
+def test_a_blank_defuses_what_the_cli_would_read_otherwise(text: str, typed: str) -> None:
+    assert defused(text) == typed
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -133,6 +154,7 @@ def test_texts_that_can_be_sent(text: str, delivered: str) -> None:
         "x" * (TEXT_LIMIT_BYTES + 1),
         "é" * (TEXT_LIMIT_BYTES // 2) + "é",
         "a\x1bb",
+        "a\tb",
         "a\0b",
         "a\x7fb",
         "a\x85b",
@@ -148,12 +170,6 @@ def test_texts_that_cannot_be_sent_at_all(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "!ls",
-        "  !ls",
-        "# note",
-        "#note",
-        "a\\",
-        "a\\ ",
         "exit",
         "EXIT",
         " quit\n",

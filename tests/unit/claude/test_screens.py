@@ -213,3 +213,20 @@ def test_the_menu_of_a_usage_limit_is_known_by_its_default() -> None:
     assert not is_limit_menu(LIMIT_MENU.replace("❯ 1.", "  1.").replace("  2.", "❯ 2."))  # somebody has moved the mark
     assert not is_limit_menu(LIMIT_MENU.replace("Enter to confirm · Esc to cancel", "────\n❯ \n────"))
     assert not is_limit_menu("❯ what does '1. Stop and wait for limit to reset' mean?\n  Enter to confirm")
+
+
+def test_a_menu_below_what_is_left_of_a_box_is_a_menu() -> None:
+    rule = "─" * 40
+    left = ["✻ Cogitated for 0s", rule, "❯ /moClaude─Code v2.1.197 ──", "│ Tips │", "❯ /model", "", rule]
+    shown = [
+        *left,
+        "  Select model",
+        "",
+        "  ❯ 1. Default ✔",
+        "    2. Opus",
+        "",
+        "  Enter to set as default · Esc to cancel",
+    ]
+    assert read(Screen(tuple(shown), (9, 2))).kind is Kind.MENU
+    notice = [rule, "❯ ", rule, "  Continuing automatically at 8:39pm · Esc to cancel"]
+    assert read(Screen(tuple(notice), (1, 2))).free

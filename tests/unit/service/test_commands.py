@@ -97,7 +97,7 @@ async def test_a_repeated_call_after_it_went_out_queues_nothing(
 
 @pytest.mark.parametrize(
     ("text", "error"),
-    [("", InvalidRequest), ("a\x1bb", InvalidRequest), ("!ls", UnsupportedCommand), ("/model", UnsupportedCommand)],
+    [("", InvalidRequest), ("a\x1bb", InvalidRequest), ("exit", UnsupportedCommand), ("/model", UnsupportedCommand)],
 )
 async def test_what_cannot_be_sent_is_refused_before_anything_starts(
     store: Store,

@@ -155,6 +155,8 @@ D, A = CommandStatus.DELIVERING, CommandStatus.ACCEPTED
         (D, {}, "hook entry answer", CommandStatus.COMPLETED),
         (D, BOUND, "entry words", CommandStatus.INTERRUPTED),
         (D, BOUND, "entry words answer", CommandStatus.COMPLETED),
+        (D, BOUND, "entry answer stop", CommandStatus.COMPLETED),
+        (D, BOUND, "entry answer stop words", CommandStatus.INTERRUPTED),  # sent on by a Stop hook of the user's
         (D, BOUND, "entry words error", CommandStatus.FAILED),
         # hooks are disabled: the transcript tells it all
         (D, SENT, "", CommandStatus.QUEUED),

@@ -10,7 +10,7 @@ from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command, TermSize
 from wxcode_jupyter.service.turns import Turns
-from wxcode_jupyter.service.watch import GIVEN_BACK_S, HOOKS_EXPECTED_S, SILENT_S, WITHDRAWN_S, ScreenWatch
+from wxcode_jupyter.service.watch import GIVEN_BACK_S, HOOKS_EXPECTED_S, SILENT_S, STOPPED_S, WITHDRAWN_S, ScreenWatch
 from wxcode_jupyter.terminal.screen import ScreenView
 
 TEXT = "build the thing"
@@ -86,6 +86,17 @@ class TestSilentEnd:
         watch.shown(box(TEXT))
         assert not watch.silent_end(turns)
         watch.time += GIVEN_BACK_S
+        assert watch.silent_end(turns)
+
+    def test_a_stop_that_the_transcript_does_not_confirm_ends_its_turn_soon(self, watch: Watch) -> None:
+        turns = submitted(taken=True)
+        turns.on_hook(HookEvent("2.json", "Stop", "s", {"prompt_id": "p"}))
+        assert turns.stopped
+        assert not watch.silent_end(turns)
+        watch.time += STOPPED_S - 0.1
+        watch.heard()
+        assert not watch.silent_end(turns)
+        watch.time += STOPPED_S
         assert watch.silent_end(turns)
 
 
