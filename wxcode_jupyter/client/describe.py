@@ -27,7 +27,9 @@ def describe(event: Event) -> str:
             return str(data.get("tool_name", ""))
         case "assistant_message":
             return str(data.get("text", ""))
-        case "phases_unarchived":
+        case "checkpoint_made" | "rewound":
+            return str(data.get("ref", ""))
+        case "phases_unarchived" | "checkpoint_failed":
             return str(data.get("message", ""))
         case "milestone_status":
             return str(data.get("status", ""))

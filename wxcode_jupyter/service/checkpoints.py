@@ -7,6 +7,7 @@ where git ignores it. See `git.py` for what the user's git notices of it: nothin
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from ..errors import GitUnavailable, NoCheckpoint
 from ..evidence import Changes
@@ -32,7 +33,7 @@ class Checkpoints:
         self._config = config
         self._store = store
         self._events = events
-        self._warnings: dict[str, str] = {}  # of milestones whose checkpoint failed, while this server runs
+        self._warnings: dict[str, str] = {}  # of milestones whose checkpoint failed or lacks files, by this server
 
     async def make(self, milestone: Milestone, workspace: str) -> str | None:
         """Keep the workspace as it is now, and return the reference; None where that is not possible.
@@ -53,13 +54,13 @@ class Checkpoints:
             failed = {"milestone_id": milestone.id, "message": self._warnings[milestone.id]}
             await self._events.store_now(project_id, "checkpoint_failed", failed)
             return None
-        self._warnings.pop(milestone.id, None)
+        self._warnings[milestone.id] = _lacking(picture.left_out)
         made = {"milestone_id": milestone.id, "ref": reference, "left_out": list(picture.left_out[:20])}
         await self._events.store_now(project_id, "checkpoint_made", made)
         return reference
 
     def warning(self, milestone_id: str) -> str:
-        """Return why the milestone that was started last under this id has no checkpoint; "" where nothing failed."""
+        """Return why the milestone has no checkpoint, or what is not in it; "" where this server knows of nothing."""
         return self._warnings.get(milestone_id, "")
 
     async def changes(self, milestone_id: str) -> Changes:
@@ -110,6 +111,11 @@ class Checkpoints:
         present = await repository.picture(also=_ALSO, never=_NEVER)
         saved = await _keep(repository, milestone, present.tree, kind="rewind")
         return reference, saved, await repository.restore(reference, present)
+
+
+def _lacking(left_out: Sequence[str]) -> str:
+    shown = ", ".join(left_out[:5]) + ("…" if len(left_out) > 5 else "")
+    return f"Not in the checkpoint, because too large or not readable: {shown}" if left_out else ""
 
 
 async def _keep(repository: Repository, milestone: Milestone, tree: str, *, kind: str = "") -> str:

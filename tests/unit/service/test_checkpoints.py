@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.repositories import Work
+from wxcode_jupyter import git
 from wxcode_jupyter.errors import GitUnavailable, NotFound
 from wxcode_jupyter.evidence import FileChange
 from wxcode_jupyter.models import Milestone, OutputProject
@@ -111,3 +112,19 @@ async def test_a_milestone_that_has_none_says_so(
     assert (await checkpoints.changes(milestone.id)).reason == "The milestone has no checkpoint."
     with pytest.raises(NotFound):
         await checkpoints.changes(store.new_id())
+
+
+async def test_what_is_not_in_a_checkpoint_is_said(
+    project: OutputProject,
+    work: Work,
+    checkpoints: Checkpoints,
+    milestone: Milestone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
+    work.write("video.bin", "x" * 11)
+    assert await checkpoints.make(milestone, project.workspace_path) is not None
+    assert checkpoints.warning(milestone.id).endswith("not readable: video.bin")
+    (work.folder / "video.bin").unlink()
+    await checkpoints.make(milestone, project.workspace_path)
+    assert checkpoints.warning(milestone.id) == ""
