@@ -15,6 +15,7 @@ from tests.notebooks.rig import NOTEBOOKS, QUICKSTART, RETURN_VISIT, Executed, P
 from tests.support.cli import claude_executable
 from tests.support.job import Job, phase_rule
 from wxcode_jupyter import Client
+from wxcode_jupyter.magics.export import SCRAP_TYPE
 from wxcode_jupyter.models import CommandStatus, MilestoneStatus
 from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say, ScriptedModel
 from wxcode_jupyter.testing.world import World
@@ -95,7 +96,7 @@ def shows_cards_for_everybody(executed: Executed) -> None:
     ]
     assert len(results) >= 5
     for data in results:
-        assert set(data) == {"text/plain", "text/html"}
+        assert set(data) - {SCRAP_TYPE} == {"text/plain", "text/html"}
         assert joined(data["text/html"]).startswith('<div style="')
         assert "object at 0x" not in joined(data["text/plain"])
 
