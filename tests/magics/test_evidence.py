@@ -74,6 +74,35 @@ def test_waiting_for_a_milestone_ends_with_what_became_of_it(demo: Notebook) -> 
     assert "src/a.py" in html and "1,234 in" in html
 
 
+def test_permissions_are_named_and_who_answered(demo: Notebook) -> None:
+    tell(demo)
+    asked = [
+        ("permission", "Bash: rm a.txt", ["No"], "terminal", "2026-01-02T03:05:00+00:00"),
+        ("question", "Which colour?", ["Red"], "policy", "2026-01-02T03:05:10+00:00"),
+        ("permission", "Bash: too early", ["Yes"], "user", "2026-01-02T03:00:00+00:00"),
+        ("permission", "Bash: too late", [], None, "2026-01-02T04:00:00+00:00"),
+    ]
+    demo.api.questions = [
+        {
+            "id": f"{number:024}",
+            "output_project_id": next(iter(demo.api.projects)),
+            "kind": kind,
+            "title": title,
+            "items": [{"question": title, "options": [{"label": "Yes"}]}],
+            "asked_at": at,
+            "answer": answer,
+            "answered_by": by,
+        }
+        for number, (kind, title, answer, by, at) in enumerate(asked)
+    ]
+    shown = repr(demo.run("%%wx new login --start --wait\n# Login\n"))
+    assert [line.partition("asked")[2].strip() for line in shown.splitlines() if line.startswith("  asked")] == [
+        "Really? -> (no answer)",
+        "Bash: rm a.txt -> No (by terminal)",
+        "Which colour? -> Red (by policy)",
+    ]
+
+
 def test_the_last_screen_stays_out_of_a_notebook_that_is_kept(demo: Notebook) -> None:
     tell(demo)
     result = demo.run("%%wx new login --start --wait --no-screen\n# Login\n")

@@ -10,7 +10,7 @@ from datetime import datetime
 from ..client import Client
 from ..errors import GitUnavailable, SessionNotRunning
 from ..evidence import Changes, CommandSummary, FileChange, Usage
-from ..models import Command
+from ..models import Command, Question
 from .cards import Badge, Tone, clock
 
 _FILES = 20
@@ -24,11 +24,13 @@ class Evidence:
     Attributes:
         summary: Of the command.
         changes: Of the workspace since the milestone's checkpoint; None for a command of no milestone.
+        questions: What Claude waited for, permissions too, with who answered; as far as the server still knows.
         screen: What the terminal showed at the end, "" where it was not asked for.
     """
 
     summary: CommandSummary
     changes: Changes | None = None
+    questions: tuple[Question, ...] = ()
     screen: str = ""
 
     @property
@@ -42,10 +44,21 @@ class Evidence:
         rows = [("sent", _times(command))]
         rows += [("duration", spoken(self.duration_s))] if self.duration_s is not None else []
         rows += [("tokens", _tokens(self.summary.usage))] if self.summary.usage else []
-        for asked in self.summary.questions:
-            rows.append(("asked", f"{asked.question} -> {asked.answer if asked.answer is not None else '(no answer)'}"))
+        rows += [("asked", line) for line in self._asked()]
         rows += [("files", _files(self.changes))] if self.changes else []
         return rows
+
+    def _asked(self) -> list[str]:
+        """Return the questions with their answers: those of the transcript that the server knows no more come first."""
+        known = {item.question for question in self.questions for item in question.items}
+        told: list[tuple[str, str | None, str | None]] = [
+            (asked.question, asked.answer, None) for asked in self.summary.questions if asked.question not in known
+        ]
+        told += [(asked.title, ", ".join(asked.answer) or None, asked.answered_by) for asked in self.questions]
+        return [
+            f"{title} -> {answer or '(no answer)'}{f' (by {by})' if answer and by else ''}"
+            for title, answer, by in told
+        ]
 
     def table(self) -> list[Sequence[str | Badge]]:
         """Return the changed files, as a table of a card."""
@@ -72,7 +85,9 @@ def collect(client: Client, command: Command, *, screen: bool) -> Evidence:
             shown = client.screen(command.output_project_id)
         except SessionNotRunning:  # it has ended meanwhile
             shown = ""
-    return Evidence(client.summary(command), changes, squeezed(shown))
+    asked = client.questions(command.output_project_id)
+    own = tuple(question for question in asked if _during(command, question.asked_at))
+    return Evidence(client.summary(command), changes, own, squeezed(shown))
 
 
 def duration_s(command: Command) -> float | None:
@@ -95,6 +110,11 @@ def spoken(seconds: float | None) -> str:
 def squeezed(screen: str) -> str:
     """Return a screen with one blank line where it has many."""
     return re.sub(r"\n(?:[^\S\n]*\n){2,}", "\n\n", screen).strip("\n")
+
+
+def _during(command: Command, moment: datetime) -> bool:
+    began, ended = command.accepted_at, command.completed_at
+    return began is not None and began <= moment and (ended is None or moment <= ended)
 
 
 def _times(command: Command) -> str:
