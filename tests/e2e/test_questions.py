@@ -12,8 +12,9 @@ from tests.server.api import Api
 from tests.support.cli import each_cli
 from tests.support.job import Job, until
 from tests.support.keys import DOWN, ENTER, press
+from wxcode_jupyter.client import Policy
 from wxcode_jupyter.client.values import Project
-from wxcode_jupyter.errors import AlreadyAnswered, InvalidBody, NotFound
+from wxcode_jupyter.errors import AlreadyAnswered, AnswerNeeded, InvalidBody, NotFound
 from wxcode_jupyter.models import Command, CommandStatus, Question, QuestionKind, SessionState
 from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 
@@ -220,3 +221,33 @@ def test_an_interrupt_drops_what_is_asked(tmp_path: Path, cli_version: str) -> N
         (dropped,) = job.client.questions(project)
         assert (dropped.id, dropped.answered_by, dropped.answer) == (question.id, None, ())
         job.ask(project, "something else")
+
+
+@each_cli
+def test_a_run_that_nobody_watches_fails_at_once_or_answers_by_its_policy(tmp_path: Path, cli_version: str) -> None:
+    steps: list[Any] = [
+        Use("AskUserQuestion", {"questions": [COLOUR, SIZE]}),
+        Use("Bash", {"command": "touch one"}),
+        Use("Bash", {"command": "touch two"}),
+        Say("done"),
+    ]
+    with Job(tmp_path, cli_version, rules=[Rule("work", steps)]) as job:
+        project = job.project()
+        command = job.client.send(project, "work")
+        with pytest.raises(AnswerNeeded, match="Which colour do you want") as caught:
+            job.client.wait_for(command, timeout_s=60)
+        assert len(caught.value.questions[0]["items"]) == 2
+
+        answers = {"*size*": "Large", "permission:Bash: touch one": "Yes"}
+        with pytest.raises(AnswerNeeded, match="Permission for Bash: touch two"):
+            job.client.wait_for(command, timeout_s=60, policy=Policy("first", answers))
+        job.client.wait_for(command, timeout_s=60, policy=Policy("fail", {"permission:Bash: touch *": "Yes"}))
+        assert (job.workspace / "two").exists()
+        asked = job.client.questions(project)
+        assert [(question.answer, question.answered_by) for question in asked] == [
+            (("Red", "Large"), "policy"),
+            (("Yes",), "policy"),
+            (("Yes",), "policy"),
+        ]
+        events = [event.data for event in job.client.events(project) if event.type == "answered"]
+        assert [data["answered_by"] for data in events] == ["policy"] * 3

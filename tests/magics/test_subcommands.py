@@ -342,7 +342,7 @@ def _exits(demo: Notebook) -> None:
 
 
 def _asks(demo: Notebook) -> None:
-    demo.api.set_session(next(iter(demo.api.projects)), "waiting", screen="Which?")
+    demo.api.ask(next(iter(demo.api.projects)), {"question": "Which?", "options": [{"label": "a"}]})
 
 
 def _shows_a_menu(demo: Notebook) -> None:

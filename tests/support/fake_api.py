@@ -37,6 +37,7 @@ class FakeApi:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.gsd: dict[str, Any] = no_gsd()
+        self.questions: dict[str, list[dict[str, Any]]] = {}
         self.steps: deque[Callable[[], None]] = deque()
         self.requests: list[tuple[str, str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -136,6 +137,51 @@ class FakeApi:
         shown = {"kind": "trust", "message": "Claude Code asks for trust.", "screen": TRUST_SCREEN}
         self.set_session(project_id, "attention", attention=shown, screen=TRUST_SCREEN)
 
+    def ask(self, project_id: str, *items: dict[str, Any], kind: str = "question", **fields: Any) -> dict[str, Any]:
+        """Claude asks: the session waits, and an answer lets it go on."""
+        full = [{"header": "", "multi_select": False, "free_text": kind == "question", **item} for item in items]
+        question = {
+            "id": str(ObjectId()),
+            "output_project_id": project_id,
+            "kind": kind,
+            "title": fields.pop("title", full[0]["question"]),
+            "items": full,
+            "tool_name": None,
+            "subject": "",
+            "asked_at": _now(),
+            "answered_at": None,
+            "answer": [],
+            "answered_by": None,
+            **fields,
+        }
+        self.questions.setdefault(project_id, []).append(question)
+        self.emit(project_id, "question", question_id=question["id"], kind=kind, title=question["title"])
+        self.set_session(project_id, "waiting", screen="a menu")
+        return question
+
+    def _answer_question(self, identifier: str, body: dict[str, Any]) -> Answer:
+        found = [each for asked in self.questions.values() for each in asked if each["id"] == identifier]
+        if not found:
+            return _missing("question")
+        question = found[0]
+        if question["answered_at"]:
+            return 409, {"message": "It is answered already.", "reason": "already_answered", "details": {}}
+        labels = [option["label"] for item in question["items"] for option in item["options"]]
+        choices = body.get("choices") or []
+        if any(isinstance(choice, str) and choice not in labels for choice in choices):
+            return 400, {"message": f"There is {labels}.", "reason": "invalid_body", "details": {"field": "choices"}}
+        answer = [str(choice) for choice in choices] or [body["text"]]
+        question.update(answer=answer, answered_at=_now(), answered_by=body["by"])
+        self.emit(
+            question["output_project_id"],
+            "answered",
+            title=question["title"],
+            answer=question["answer"],
+            answered_by=body["by"],
+        )
+        self.set_session(question["output_project_id"], "busy")
+        return 200, question
+
     def only_command(self) -> str:
         """Return the id of the latest command."""
         return next(reversed(self.commands))
@@ -197,6 +243,8 @@ class FakeApi:
                 return 200, {"command": self.commands[identifier], "usage": None, **self.summary}
             case ("GET", ["commands", identifier]):
                 return (200, self.commands[identifier]) if identifier in self.commands else _missing("command")
+            case ("POST", ["questions", identifier, "answer"]):
+                return self._answer_question(identifier, body)
             case (_, ["output-projects", identifier, *rest]):
                 if identifier not in self.projects:
                     return _missing("project")
@@ -331,6 +379,9 @@ class FakeApi:
                 return 200, self.gsd
             case ("POST", ["gsd", "init"]):
                 return self._init(identifier, body["brief"])
+            case ("GET", ["questions"]):
+                asked = self.questions.get(identifier, [])
+                return 200, {"questions": asked, "total": len(asked)}
             case ("GET", ["events"]):
                 return 200, self._events(identifier, int(query["after"][0]), int(query.get("limit", ["1000"])[0]))
             case ("GET", ["screen"]) if self.sessions[identifier]["state"] == "stopped":

@@ -7,6 +7,7 @@ server's parts: a kernel is another process, often in another environment.
 
 from .api import Client
 from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
+from .policies import Policy
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
 from .waiting import Observer, Progress
 
@@ -19,6 +20,7 @@ __all__ = [
     "GsdStatus",
     "GsdStep",
     "Observer",
+    "Policy",
     "PreparedContext",
     "Progress",
     "Project",

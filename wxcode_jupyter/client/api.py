@@ -15,6 +15,7 @@ from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, 
 from . import discovery, limits, parse
 from .gsd import GsdStatus, gsd_status
 from .limits import OnLimit
+from .policies import Policy
 from .routing import Router
 from .transport import Endpoint
 from .values import Check, PreparedContext, Project, ServerInfo
@@ -431,6 +432,7 @@ class Client:
         commands: Collection[Command | str] = (),
         timeout_s: float | None = None,
         attended: bool = False,
+        policy: Policy | None = None,
         observer: Observer | None = None,
     ) -> SessionInfo:
         """Block until Claude is idle with an empty queue, or (``attended``) asks somebody; see ``waiting.Watch``.
@@ -440,6 +442,7 @@ class Client:
             commands: Commands whose failure is raised although they may have ended before the wait began.
             timeout_s: Limit in seconds; None waits for ever.
             attended: Whether somebody can answer what the CLI asks: what is needed is then told to the observer.
+            policy: What is said to Claude's questions, and done when the limit passes; see ``Policy``.
             observer: Is told about the progress.
 
         Raises:
@@ -448,7 +451,7 @@ class Client:
             SessionExited, SessionNotRunning: There is no session to wait for.
             TrustRequired, AnswerNeeded, AttentionNeeded: Somebody is needed, and nobody is there.
         """
-        watch = Watch(self, _id(project), timeout_s=timeout_s, attended=attended, observer=observer)
+        watch = Watch(self, _id(project), timeout_s=timeout_s, attended=attended, policy=policy, observer=observer)
         return watch.until_idle([_id(command) for command in commands])
 
     def wait_for(
@@ -457,6 +460,7 @@ class Client:
         *,
         timeout_s: float | None = None,
         attended: bool = False,
+        policy: Policy | None = None,
         observer: Observer | None = None,
         on_limit: OnLimit | None = None,
     ) -> Command:
@@ -466,7 +470,14 @@ class Client:
         waits until the limit is over, asks Claude to go on (once, see `limits.py`), and returns the command that did.
         By default an attended command is returned as it is, and any other fails.
         """
-        watch = Watch(self, command.output_project_id, timeout_s=timeout_s, attended=attended, observer=observer)
+        watch = Watch(
+            self,
+            command.output_project_id,
+            timeout_s=timeout_s,
+            attended=attended,
+            policy=policy,
+            observer=observer,
+        )
         ended = watch.until_final(command)
         if on_limit is None and attended:
             return ended

@@ -21,7 +21,12 @@ def describe(event: Event) -> str:
             return str(data.get("text", ""))
         case "command_completed":
             return str(data.get("outcome") or "")  # what Claude said comes as an event of its own
-        case "tool_started" | "question" if "tool_name" in data:
+        case "question":
+            return str(data.get("title", ""))
+        case "answered":
+            by = data.get("answered_by") or "nobody"
+            return _joined(data.get("title"), f"{'; '.join(data.get('answer') or ['?'])} (by {by})")
+        case "tool_started" if "tool_name" in data:
             return _joined(data.get("tool_name"), data.get("summary"))
         case "tool_finished":
             return str(data.get("tool_name", ""))

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import (
+    AlreadyAnswered,
     AnswerNeeded,
     AttentionNeeded,
     CommandFailed,
     CommandTimeout,
     ConversationUnknown,
+    InvalidRequest,
     ServerUnreachable,
     SessionExited,
     SessionNotRunning,
@@ -26,8 +28,10 @@ from ..errors import (
     TrustRequired,
     WxcodeError,
 )
-from ..models import Command, CommandStatus, Event, SessionInfo, SessionState, now
+from ..models import Command, CommandStatus, Event, Question, SessionInfo, SessionState, now
+from . import policies
 from .describe import describe
+from .policies import Policy
 from .values import asks_for_trust
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 STEP_S = 0.2
 REFRESH_S = 1.0
 OUTAGE_S = 30.0
+UNNAMED_S = 10.0
 _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
 _EVENTS_AT_ONCE = 1000
 _RESUME = "`%wxmilestone resume` starts it again, and sends what is queued."
@@ -62,6 +67,8 @@ class Watch:
         project_id: The project.
         timeout_s: Limit in seconds over the whole watch; None: none.
         attended: Whether somebody can answer the CLI. If so, what is needed is told and waited for, else it is raised.
+        policy: What is said to questions, and done when the time is up; by default an attended watch waits for
+            somebody, and any other raises.
         observer: Told about the events since ``since``, in order, each once.
         clock: Seconds that only rise; injected by tests, as is ``sleep``.
         sleep: Waits that many seconds.
@@ -75,6 +82,7 @@ class Watch:
         *,
         timeout_s: float | None = None,
         attended: bool = False,
+        policy: Policy | None = None,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -83,6 +91,7 @@ class Watch:
         self._client = client
         self._project_id = project_id
         self._attended = attended
+        self._policy = policy or Policy("wait" if attended else "fail")
         self._observer = observer or (lambda progress: None)
         self._clock = clock
         self._sleep = sleep
@@ -93,7 +102,7 @@ class Watch:
         self._since = now()
         self._after = 0
         self._told: set[tuple[str, str]] = set()
-        self._question: dict[str, object] | None = None
+        self._unnamed_since = 0.0  # since when the session has waited without a question that the server names
 
     def until_final(self, command: Command) -> Command:
         """Wait until the command is ``completed`` and return it; errors as of ``Client.wait``."""
@@ -125,9 +134,9 @@ class Watch:
             expected = running
             if session.state is SessionState.IDLE and not running and not session.queued:
                 break
-            if session.state is SessionState.WAITING and self._attended:
+            needed = self._check(session, "while it was waited for")
+            if needed and session.state is SessionState.WAITING and self._attended:
                 break
-            self._check(session, "while it was waited for")
             self._pause(f"the session is {session.state}")
         self._follow()
         return session
@@ -181,12 +190,20 @@ class Watch:
         left = STEP_S if self._deadline is None else self._deadline - self._clock()
         if left <= 0:
             raise CommandTimeout(
-                f"The limit of {self._timeout_s:g} s has passed: {doing}. Claude works on; "
-                "`%wxmilestone wait` goes on waiting, `%wxmilestone interrupt` stops the work.",
+                f"The limit of {self._timeout_s:g} s has passed: {doing}. {self._at_the_limit()}",
                 project_id=self._project_id,
                 timeout_s=self._timeout_s,
             )
         self._sleep(min(STEP_S, left))
+
+    def _at_the_limit(self) -> str:
+        """Do what the policy says when the time is up, and tell it."""
+        if self._policy.on_timeout == "interrupt":
+            session = self._client.session(self._project_id)
+            if session.state in (SessionState.BUSY, SessionState.WAITING):
+                self._client.interrupt(self._project_id)
+                return "Claude was interrupted (--on-timeout interrupt)."
+        return "Claude works on; `%wxmilestone wait` goes on waiting, `%wxmilestone interrupt` stops the work."
 
     def _follow(self) -> bool:
         """Tell the observer what happened since the last call; return whether anything did."""
@@ -202,10 +219,6 @@ class Watch:
     def _tell_event(self, event: Event) -> bool:
         if event.type == "prompt_submitted":
             self._asked_at = event.created_at
-        if event.type == "question":
-            self._question = dict(event.data)
-        elif event.type == "session_state" and event.data.get("state") != SessionState.WAITING:
-            self._question = None
         if event.created_at < self._since:
             return False
         self._observer(Progress(event.created_at, event.type, describe(event)))
@@ -230,21 +243,26 @@ class Watch:
 
     # -- somebody is needed ---------------------------------------------------------------------------------------
 
-    def _check(self, session: SessionInfo, when: str) -> None:
-        """Raise when this session cannot get on by itself; an attended one is told about instead, once each."""
+    def _check(self, session: SessionInfo, when: str) -> bool:
+        """Raise when this session needs somebody; where somebody is waited for, tell it once, and return True."""
         if not session.state.live:
             raise _ended(session, when)
         if session.state is SessionState.ATTENTION:
             needed = self._attention(session)
         elif session.state is SessionState.WAITING:
-            needed = self._answer()
+            found = self._answer()
+            if found is None:
+                return False
+            needed = found
         else:
-            return
-        if not self._attended:
+            return False
+        waits = self._policy.on_question == "wait" if isinstance(needed, AnswerNeeded) else self._attended
+        if not waits:
             raise needed
         if (needed.code, needed.message) not in self._told:
             self._told.add((needed.code, needed.message))
             self._tell("needed", needed.message)
+        return True
 
     def _attention(self, session: SessionInfo) -> WxcodeError:
         shown = session.attention
@@ -269,12 +287,38 @@ class Watch:
             project_id=self._project_id,
         )
 
-    def _answer(self) -> AnswerNeeded:
-        screen = self._ask(lambda: self._client.screen(self._project_id))
+    def _answer(self) -> AnswerNeeded | None:
+        """Answer what the policy has an answer for; return what needs somebody, None when nothing is asked any more."""
+        asked = [each for each in self._ask(lambda: self._client.questions(self._project_id)) if each.open]
+        if not asked:
+            self._unnamed_since = self._unnamed_since or self._clock()
+            if self._clock() - self._unnamed_since < UNNAMED_S:
+                return None  # answered meanwhile, or about to be told
+            screen = self._ask(lambda: self._client.screen(self._project_id))
+            return AnswerNeeded(
+                f"Claude waits for an answer; the terminal shows for which.{_indented(screen)}",
+                questions=[],
+                project_id=self._project_id,
+            )
+        self._unnamed_since = 0.0
+        for question in asked:
+            choices = self._policy.decide(question)
+            if choices is None:
+                return self._needed(question)
+            try:
+                self._client.answer(question, *choices, by="policy")  # its event tells of it
+            except AlreadyAnswered:
+                continue
+            except (InvalidRequest, AttentionNeeded) as error:
+                return self._needed(question, f" The prepared answer was not taken: {error.message}")
+        return None
+
+    def _needed(self, question: Question, why: str = "") -> AnswerNeeded:
         return AnswerNeeded(
-            f"Claude asks, and the work waits for the answer.{_indented(screen)}",
-            questions=[self._question] if self._question else [],
-            screen=screen,
+            f"Claude asks, and the work waits for the answer: `%wxmilestone answer CHOICE`.{why}"
+            + _indented(policies.describe(question)),
+            questions=[asdict(question)],
+            question_id=question.id,
             project_id=self._project_id,
         )
 

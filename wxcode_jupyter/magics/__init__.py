@@ -13,6 +13,7 @@ from .gsd import NextStep
 from .magic import UsageMistake, WxMagics
 from .report import ReportResult
 from .results import (
+    Answered,
     CommandResult,
     DoctorReport,
     EventLog,
@@ -20,6 +21,7 @@ from .results import (
     Listing,
     MilestoneResult,
     ProjectCard,
+    Questions,
     Result,
     Screen,
     SessionStatus,
@@ -27,6 +29,7 @@ from .results import (
 from .rewinding import RewindResult
 
 __all__ = [
+    "Answered",
     "CommandResult",
     "DoctorReport",
     "EventLog",
@@ -35,6 +38,7 @@ __all__ = [
     "MilestoneResult",
     "NextStep",
     "ProjectCard",
+    "Questions",
     "ReportResult",
     "Result",
     "RewindResult",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..client import GsdStatus, Project, asks_for_trust
 from ..errors import AttentionNeeded, InvalidPath, NotFound, SessionNotRunning
-from ..models import MilestoneStatus, SessionInfo, SessionState
+from ..models import MilestoneStatus, SessionInfo
 from .context import Context
 from .grammar import Line, Mistake
 from .results import (
@@ -22,6 +22,7 @@ from .results import (
     Screen,
     SessionStatus,
     current_session,
+    open_questions,
 )
 
 _PAGE = 1000
@@ -86,6 +87,7 @@ def status(context: Context, line: Line) -> Result:
             commands=client.commands(found, last=_RECENT),
             gsd=gsd,
             notes=notes,
+            questions=open_questions(client, found),
             _again=look,
         )
 
@@ -108,16 +110,20 @@ def wait(context: Context, line: Line) -> Result:
     sent = context.sent.pop(found.id, set())
     context.partial = lambda: current_session(client, client.get_project(found))
     try:
-        session = client.wait(
-            found, commands=sent, timeout_s=line["timeout"], attended=context.attended, observer=printer
+        client.wait(
+            found,
+            commands=sent,
+            timeout_s=line["timeout"],
+            attended=context.attended,
+            policy=context.policy,
+            observer=printer,
         )
     except KeyboardInterrupt:
         context.sent[found.id] = sent
         raise
     finally:
         printer.flush()
-    notes = ("Claude asks: answer it in the terminal.",) if session.state is SessionState.WAITING else ()
-    return current_session(client, client.get_project(found), notes=notes)
+    return current_session(client, client.get_project(found))
 
 
 def log(context: Context, line: Line) -> Result:

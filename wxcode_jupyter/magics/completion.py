@@ -56,6 +56,10 @@ class Completer:
         if subcommand.name == "gsd":
             has_command = any(not word.startswith("-") for word in before[2:])
             return names if has_command else [*self._gsd_commands(), *names]
+        if subcommand.name == "answer":
+            return [*self._labels(), *names]
+        if subcommand.name == "answer":
+            return [*self._labels(), *names]
         if subcommand.name in _TAKES_MILESTONE:
             return [*self._milestones(), *names]
         return names
@@ -77,6 +81,21 @@ class Completer:
             return []
         return self._remembered(
             f"GSD of {selected}", lambda client: [item.name for item in client.gsd(selected).commands]
+        )
+
+    def _labels(self) -> list[str]:
+        selected = self._context.selected
+        if selected is None:
+            return []
+        return self._remembered(
+            f"labels of {selected}",
+            lambda client: [
+                option.label
+                for question in client.questions(selected)
+                if question.open
+                for item in question.items
+                for option in item.options
+            ],
         )
 
     def _remembered(self, key: str, ask: Callable[[Client], list[str]]) -> list[str]:

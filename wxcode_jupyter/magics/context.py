@@ -8,7 +8,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from ..client import Client, Project
+from ..client import Client, Policy, Project
 from ..errors import NotFound
 from .cards import clean
 from .frontend import is_attended
@@ -33,6 +33,8 @@ class Context:
         self.sent: dict[str, set[str]] = {}
         #: Gives what is known of the work so far: ``-o`` keeps it when the subcommand fails.
         self.partial: Callable[[], Result] | None = None
+        #: What this line's options say to Claude's questions, where it waits.
+        self.policy: Policy | None = None
 
     @property
     def client(self) -> Client:
@@ -59,6 +61,7 @@ class Context:
     def begin(self) -> None:
         """Begin a line: nothing is known of it yet."""
         self.partial = None
+        self.policy = None
 
     def say(self, line: str) -> None:
         """Print a line at once, without control characters."""

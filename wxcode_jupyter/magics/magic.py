@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import commands, gsd, report, rewinding, subcommands, work
+from . import asking, commands, gsd, report, rewinding, subcommands, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -30,6 +30,8 @@ _PLAIN: dict[str, Plain] = {
     "next": gsd.next_step,
     "resume": commands.resume,
     "wait": commands.wait,
+    "questions": asking.questions,
+    "answer": asking.answer,
     "status": commands.status,
     "log": commands.log,
     "screen": commands.screen,
@@ -96,7 +98,8 @@ class WxMagics(Magics):
                 return self._help(line)
             line = fill(line, variables)
             name, output = line.subcommand.name, _variable(line)
-            _check_waiting(line)
+            if _waits(line):
+                context.policy = asking.read_policy(context, line)
             result = (
                 _WITH_TEXT[name](context, line, cell, variables) if name in _WITH_TEXT else _PLAIN[name](context, line)
             )
@@ -155,10 +158,17 @@ def _variable(line: Line) -> str | None:
     return name if name is None else str(name)
 
 
-def _check_waiting(line: Line) -> None:
+def _waits(line: Line) -> bool:
+    """Tell whether a line waits for something; options of the waiting are a mistake in one that does not."""
     if line["on_limit"] not in (None, "fail", "wait"):
         raise Mistake("--on-limit is fail or wait.", line.subcommand.usage)
     if line["on_limit"] is not None and not line["wait"]:
         raise Mistake("--on-limit is for the waiting: add --wait.", line.subcommand.usage)
-    if line["timeout"] is not None and line.subcommand.name != "wait" and not line["wait"]:
+    if line.subcommand.name == "wait" or line["wait"]:
+        return True
+    if line["timeout"] is not None:
         raise Mistake("--timeout limits the waiting: add --wait.", line.subcommand.usage)
+    for key in ("on_question", "answers", "on_timeout"):
+        if line[key] is not None:
+            raise Mistake(f"--{key.replace('_', '-')} is for the waiting: add --wait.", line.subcommand.usage)
+    return False

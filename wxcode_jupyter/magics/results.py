@@ -12,7 +12,8 @@ from typing import Any, Self, TypeVar
 
 from ..client import Check, Client, GsdStatus, Project
 from ..client.describe import describe
-from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, SessionInfo, SessionState
+from ..client.policies import describe as describe_question
+from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Question, SessionInfo, SessionState
 from .cards import Badge, Card, Tone, clean_line, clock
 from .evidence import Evidence, squeezed
 from .export import scrap, to_plain
@@ -43,6 +44,7 @@ _COMMAND_TONES: dict[CommandStatus, Tone] = {
 _OPEN_OUTCOMES = ("asks", "limited")  # completed, and not done
 _TITLE_LIMIT = 80  # a milestone's command has 76
 _MESSAGE_LIMIT = 600
+_HOW_TO_ANSWER = "Answer it: `%wxmilestone answer CHOICE` (a label or its beginning), or in the terminal."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +206,7 @@ class SessionStatus(Result):
     milestones: tuple[Milestone, ...] = ()
     commands: tuple[Command, ...] = ()
     gsd: GsdStatus | None = None
+    questions: tuple[Question, ...] = ()
 
     @property
     def state(self) -> SessionState:
@@ -222,10 +225,35 @@ class SessionStatus(Result):
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
         rows += progress_rows(self.gsd) if self.gsd else []
         phases = phase_table(self.gsd.progress) if self.gsd else []
+        rows += [("asks", describe_question(question)) for question in self.questions]
         tables = [phases, [_row(item) for item in self.milestones], [_row(item) for item in self.commands]]
         shown = session.screen if session.attention or session.exit_code else None  # an orderly end needs no picture
         badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
-        return Card(project.name, badge, rows, tables, squeezed(shown or ""), self.notes)
+        notes = (*self.notes, _HOW_TO_ANSWER) if self.questions else self.notes
+        return Card(project.name, badge, rows, tables, squeezed(shown or ""), notes)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Questions(Listing[Question]):
+    """What Claude has asked, oldest first."""
+
+    def _card(self) -> Card:
+        rows = [(question.id, describe_question(question)) for question in self.items if question.open]
+        answered = [_row(question) for question in self.items if not question.open]
+        notes = (_HOW_TO_ANSWER,) if rows else ("Claude asks nothing now.",)
+        return Card(self.title, None, rows, [answered], notes=(*self.notes, *notes))
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Answered(Result):
+    """A question that was answered."""
+
+    question: Question
+
+    def _card(self) -> Card:
+        question = self.question
+        texts = zip(question.items, question.answer, strict=False)
+        return Card(question.title, Badge("answered", "good"), [(item.question, text) for item, text in texts])
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -266,6 +294,9 @@ def _row(item: object) -> list[str | Badge]:
             return [item.element_name, Badge(str(item.status), tone), item.id]
         case Command():
             return [clock(item.created_at), _command_badge(item), clean_line(item.text, _TITLE_LIMIT)]
+        case Question():
+            by = Badge(item.answered_by or ("waits" if item.open else "dropped"), "needed" if item.open else "quiet")
+            return [clock(item.asked_at), by, f"{item.title} -> {'; '.join(item.answer) or '?'}"]
         case Event():
             return [clock(item.created_at), item.type, clean_line(describe(item), 2 * _TITLE_LIMIT)]
         case Check():
@@ -312,11 +343,18 @@ def _state(session: SessionInfo) -> str:
     return f"{session.state}: {session.message}" if session.message else str(session.state)
 
 
+def open_questions(client: Client, project: Project) -> tuple[Question, ...]:
+    """Return what Claude waits for."""
+    return tuple(question for question in client.questions(project) if question.open)
+
+
 def current_session(client: Client, project: Project, **more: Any) -> SessionStatus:
     """Return the status of a project's session now, without lists."""
+    session = client.session(project)
     return SessionStatus(
         project=project,
-        session=client.session(project),
+        session=session,
+        questions=open_questions(client, project) if session.state is SessionState.WAITING else (),
         _again=lambda: current_session(client, client.get_project(project)),
         **more,
     )

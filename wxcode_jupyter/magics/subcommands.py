@@ -11,6 +11,16 @@ _OUTPUT = Option(("-o", "--output"), "keep the result in this variable, on failu
 _WAIT = Option(("--wait",), "block until it is done, and print the progress; interrupting ends the waiting only")
 _TIMEOUT = Option(("--timeout",), "limit of the waiting: 90 (seconds), 30m, 2h", "T", "seconds")
 _NO_SCREEN = Option(("--no-screen",), "leave the last screen out of what the waiting ends with")
+_POLICY = (
+    Option(
+        ("--on-question",),
+        "when Claude asks: fail (raise at once; where nobody is there), wait, first or recommended option",
+        "fail|wait|first|recommended",
+        "value",
+    ),
+    Option(("--answers",), "answers by pattern: a dict's variable, or a YAML or JSON file", "FILE|VAR", "value"),
+    Option(("--on-timeout",), "at the limit: leave Claude at work, or interrupt it", "leave|interrupt", "value"),
+)
 _CONTEXT = Option(("--context",), "the text, from a variable or a file, instead of a cell's body", "VAR|@FILE", "value")
 _ON_LIMIT = Option(
     ("--on-limit",), "at a usage limit, with --wait: fail, or wait for its end and go on", "fail|wait", "value"
@@ -50,6 +60,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 _TIMEOUT,
                 _NO_SCREEN,
                 _ON_LIMIT,
+                *_POLICY,
                 Option(("--again",), "make another one of this name: other text, or after the first has ended"),
                 _CONTEXT,
                 *_COMMON,
@@ -60,25 +71,25 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "start a milestone (name or id): session started or resumed, command queued; on one that runs, re-attach",
             "name",
             "MILESTONE",
-            options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
             "init",
             "the project's first one: GSD's new-project with the cell's body as its brief; the same brief is sent once",
             cell=True,
-            options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, _CONTEXT, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, _CONTEXT, *_COMMON),
         ),
         Subcommand(
             "gsd",
             "one of GSD's commands, in its installed spelling; alone, it lists them, and COMMAND? explains one",
             "command",
             "COMMAND [ARGS]",
-            options=(_CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
+            options=(_CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
             "next",
             "what GSD's files say comes next",
-            options=(Option(("--run",), "do it"), _CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, *_COMMON),
+            options=(Option(("--run",), "do it"), _CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
             "resume",
@@ -91,9 +102,17 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "text",
             "TEXT",
             cell=True,
-            options=(_WAIT, _TIMEOUT, _ON_LIMIT, _NO_SCREEN, _CONTEXT, *_COMMON),
+            options=(_WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, _CONTEXT, *_COMMON),
         ),
-        Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_COMMON)),
+        Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_POLICY, *_COMMON)),
+        Subcommand("questions", "what Claude asks, and was asked before", options=_COMMON),
+        Subcommand(
+            "answer",
+            "answer what Claude asks: a label or its beginning (in quotes where it has blanks), one for each question",
+            "text",
+            "[ID] CHOICE...",
+            options=(Option(("--text",), "a text of your own instead of an option", "TEXT", "value"), *_COMMON),
+        ),
         Subcommand("status", "the session, GSD's phases and next step, the milestones, the commands", options=_COMMON),
         Subcommand(
             "log",

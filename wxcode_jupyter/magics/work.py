@@ -146,6 +146,7 @@ def _wait_for(context: Context, line: Line, command: Command) -> Command:
             command,
             timeout_s=line["timeout"],
             attended=context.attended,
+            policy=context.policy,
             observer=printer,
             on_limit=line["on_limit"],
         )

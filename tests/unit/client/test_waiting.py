@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.fake_api import FakeApi
 from wxcode_jupyter import Client
-from wxcode_jupyter.client import Progress, Project, transport
+from wxcode_jupyter.client import Policy, Progress, Project, transport
+from wxcode_jupyter.client.policies import OnQuestion
 from wxcode_jupyter.client.transport import Endpoint
 from wxcode_jupyter.client.waiting import OUTAGE_S, STEP_S, Watch
 from wxcode_jupyter.errors import (
@@ -37,12 +39,13 @@ class World:
         self.naps: list[float] = []
         self.told: list[Progress] = []
 
-    def watch(self, *, timeout_s: float | None = None, attended: bool = False) -> Watch:
+    def watch(self, *, timeout_s: float | None = None, attended: bool = False, policy: Policy | None = None) -> Watch:
         return Watch(
             self.client,
             self.project.id,
             timeout_s=timeout_s,
             attended=attended,
+            policy=policy,
             observer=self.told.append,
             clock=lambda: self.time,
             sleep=self.nap,
@@ -128,14 +131,97 @@ def test_other_screens_are_raised_with_their_text(world: World) -> None:
         world.watch().until_final(command)
 
 
+DATABASE = {
+    "question": "Which database?",
+    "options": [
+        {"label": "MongoDB", "description": "documents"},
+        {"label": "SQLite (Recommended)", "description": "a file"},
+    ],
+}
+PERMISSION = {
+    "question": "Do you want to proceed?",
+    "options": [{"label": text} for text in ("Yes", "Yes, always", "No")],
+}
+
+
+def asks(world: World, **more: Any) -> Callable[[], None]:
+    return lambda: (world.api.ask(world.project.id, DATABASE, **more), None)[1]
+
+
+def asks_permission(world: World, command: str) -> Callable[[], None]:
+    fields = {"kind": "permission", "tool_name": "Bash", "subject": command, "title": f"Bash: {command}"}
+    return lambda: (world.api.ask(world.project.id, PERMISSION, **fields), None)[1]
+
+
 def test_a_question_is_raised_with_what_is_asked(world: World) -> None:
     command = world.client.send(world.project, "hello")
-    world.api.emit(world.project.id, "question", question="Which database?", options=["a", "b"])
-    world.api.set_session(world.project.id, "waiting", screen="Which database?")
-    world.api.happen(world.api.accept(), world.session("waiting", screen="Which database?"))
-    with pytest.raises(AnswerNeeded, match=r"Which database\?") as caught:
+    world.api.happen(world.api.accept(), asks(world))
+    with pytest.raises(AnswerNeeded, match=r"Which database\?\n +1\. MongoDB: documents\n +2\. SQLite") as caught:
         world.watch().until_final(command)
-    assert isinstance(caught.value.questions, list)
+    (question,) = caught.value.questions
+    assert question["items"][0]["question"] == "Which database?"
+    assert "wxmilestone answer" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "answer"),
+    [
+        (Policy("first"), "MongoDB"),
+        (Policy("recommended"), "SQLite (Recommended)"),
+        (Policy("fail", {"which data*": "MongoDB"}), "MongoDB"),
+        (Policy("first", {"Which database?": {"text": "none"}}), "{'text': 'none'}"),
+    ],
+)
+def test_a_policy_answers(world: World, policy: Policy, answer: str) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), asks(world), world.api.end())
+    world.watch(policy=policy).until_final(command)
+    (question,) = world.client.questions(world.project)
+    assert (question.answer, question.answered_by) == ((answer,), "policy")
+    said = [progress.text for progress in world.told if progress.kind == "answered"]
+    assert said == [f"Which database?: {answer} (by policy)"]
+
+
+@pytest.mark.parametrize("attended", [True, False])
+def test_a_prepared_answer_that_does_not_fit_needs_somebody(world: World, attended: bool) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), asks(world))
+    with pytest.raises(AnswerNeeded, match="The prepared answer was not taken"):
+        world.watch(policy=Policy("fail", {"*": "Oracle"}), attended=attended).until_final(command)
+
+
+@pytest.mark.parametrize("on_question", ["fail", "first", "recommended"])
+def test_permissions_are_given_by_patterns_only(world: World, on_question: OnQuestion) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(
+        world.api.accept(), asks_permission(world, "npm test -- x"), asks_permission(world, "npm test; rm -rf .")
+    )
+    policy = Policy(on_question, {"*": "Yes", "permission:Bash: npm test*": "Yes"})
+    with pytest.raises(AnswerNeeded, match=r"Permission for Bash: npm test; rm -rf \."):
+        world.watch(policy=policy).until_final(command)
+    assert [question.answer for question in world.client.questions(world.project)] == [("Yes",), ()]
+
+
+def test_a_question_may_be_waited_for_where_nobody_is(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept(), asks(world), *[lambda: None] * 5, world.api.end())
+    world.watch(policy=Policy("wait")).until_final(command)
+    assert [progress.kind for progress in world.told].count("needed") == 1
+
+
+def test_a_timeout_interrupts_where_the_policy_says_so(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    world.api.happen(world.api.accept())
+    with pytest.raises(CommandTimeout, match="Claude was interrupted"):
+        world.watch(timeout_s=3, policy=Policy(on_timeout="interrupt")).until_final(command)
+    assert ("POST", f"output-projects/{world.project.id}/session/interrupt", None) in world.api.requests
+
+
+def test_a_timeout_of_what_waits_in_the_queue_interrupts_nothing(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+    with pytest.raises(CommandTimeout, match="Claude works on"):
+        world.watch(timeout_s=3, policy=Policy(on_timeout="interrupt")).until_final(command)
+    assert not [path for _, path, _ in world.api.requests if path.endswith("interrupt")]
 
 
 def test_the_end_of_the_cli_ends_the_wait(world: World) -> None:
@@ -181,7 +267,7 @@ def test_a_wait_for_nothing_is_an_error(world: World) -> None:
 
 def test_an_attended_wait_ends_where_claude_asks(world: World) -> None:
     world.client.send(world.project, "one")
-    world.api.happen(world.api.accept(), world.session("waiting"))
+    world.api.happen(world.api.accept(), asks(world))
     assert world.watch(attended=True).until_idle().state is SessionState.WAITING
 
 
