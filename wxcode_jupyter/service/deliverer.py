@@ -13,7 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 
-from ..claude import delivery
+from ..claude import delivery, screens
 from ..errors import AttentionNeeded, StoreUnavailable, TerminalClosed
 from ..terminal.session import TerminalSession
 from .recorder import Recorder
@@ -22,6 +22,7 @@ from .watch import ScreenWatch
 
 log = logging.getLogger(__name__)
 
+_ENTER_READ_S = 1.0  # how long the CLI may take to read Enter
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _NO_KEYS = re.compile(rb"\x1b\[(?:<[\d;]*[Mm]|[IO])")  # the mouse, and the window's focus
 _ALONE_S = 1.0  # how long ago a client's keys must be for the box to show all that stands in it
@@ -114,7 +115,17 @@ class Deliverer:
                 self._turns.submit(command)  # how far it got, the transcript will tell
             else:
                 self._turns.submit(command)
+                await self._until_read(command.text)
         return True
+
+    async def _until_read(self, text: str) -> None:
+        """Hold clients' keys until the CLI has read Enter: it takes what comes in one piece with it for the text's."""
+        deadline = self._loop.time() + _ENTER_READ_S
+        with contextlib.suppress(TerminalClosed):
+            while self._loop.time() < deadline and screens.holds(
+                screens.read(await self._terminal.screen()).box or "", text
+            ):
+                await self.changed()
 
     async def follow_standing(self) -> None:
         """Look what has become of a text that stands in the terminal without Enter."""
