@@ -59,3 +59,10 @@ def test_completion_never_connects(notebook: Notebook) -> None:
     completer = Completer(notebook.magics.context)
     assert completer._projects() == []
     assert notebook.magics.context.connected is None
+
+
+def test_what_can_be_answered_is_offered(demo: Notebook) -> None:
+    demo.run("%wx resume")
+    options = [{"label": "Red"}, {"label": "Dark blue"}]
+    demo.api.ask(next(iter(demo.api.projects)), {"question": "Which colour?", "options": options})
+    assert {"Red", "'Dark blue'", "--text"} <= set(complete(demo, "%wx answer "))

@@ -82,7 +82,7 @@ def test_permissions_are_named_and_who_answered(demo: Notebook) -> None:
         ("permission", "Bash: too early", ["Yes"], "user", "2026-01-02T03:00:00+00:00"),
         ("permission", "Bash: too late", [], None, "2026-01-02T04:00:00+00:00"),
     ]
-    demo.api.questions = [
+    demo.api.questions[next(iter(demo.api.projects))] = [
         {
             "id": f"{number:024}",
             "output_project_id": next(iter(demo.api.projects)),

@@ -45,7 +45,6 @@ class FakeApi:
         self.summary: dict[str, Any] = {}  # what the summary of every command has
         self.changes: dict[str, Any] = {}  # what every milestone has changed
         self.changed_since = False  # whether a workspace was changed after a milestone's last command
-        self.questions: list[dict[str, Any]] = []  # what Claude waits for, or waited for
         self.trusts = True
         self.base_path = "/" + API_PATH
         self.store_url = "sqlite:////nowhere/wxcode.sqlite3"
@@ -350,8 +349,6 @@ class FakeApi:
             case ("DELETE", []):
                 del self.projects[identifier]
                 return 204, ""
-            case ("GET", ["questions"]):
-                return 200, {"questions": self.questions, "total": len(self.questions)}
             case ("GET", ["session"]):
                 return 200, self.sessions[identifier]
             case ("POST", ["session"]):

@@ -58,8 +58,6 @@ class Completer:
             return names if has_command else [*self._gsd_commands(), *names]
         if subcommand.name == "answer":
             return [*self._labels(), *names]
-        if subcommand.name == "answer":
-            return [*self._labels(), *names]
         if subcommand.name in _TAKES_MILESTONE:
             return [*self._milestones(), *names]
         return names
