@@ -66,6 +66,7 @@ class LiveSession:
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
         self._trusted_until = 0.0
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
+        self._limit_menu_at = -1  # journal offset after the last try to leave it
         self._look_due: asyncio.TimerHandle | None = None
         self._ending = False
         self.questions = Questions(project.id, recorder, self._loop.time)
@@ -257,10 +258,13 @@ class LiveSession:
 
     async def _leave_limit_menu(self) -> None:
         """Choose, where nobody looks, the line of the usage limit's menu that does nothing: commands wait behind it."""
+        if self.terminal.head == self._limit_menu_at:
+            return  # it has been tried, and nothing has moved since
         try:
             await menu.choose(self.terminal, screens.LIMIT_MENU, changed=self._deliverer.changed)
         except AttentionNeeded as error:
             log.warning("Project %s: the menu of the usage limit stays: %s", self.project.id, error)
+        self._limit_menu_at = self.terminal.head
         self._watch.see(await self.terminal.screen())
 
     async def _end_silent_turn(self) -> None:
