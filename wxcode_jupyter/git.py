@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
-from .errors import GitUnavailable
+from .errors import ChangedSince, GitUnavailable
 from .evidence import FileChange
 
 TIMEOUT_S = 30.0
@@ -131,6 +131,10 @@ class Repository:
         Args:
             tree: What to go back to: a tree, or a commit.
             present: The picture of the workspace now; keep it, if it shall not be lost.
+
+        Raises:
+            ChangedSince: Something that no picture has (a file that is ignored by now, a folder) is where a file would
+                be written; ``files`` names it. Nothing has changed.
         """
         async with _limit(self._timeout_s):
             options = ("-r", "-z", "--no-renames", "--name-status")
@@ -139,6 +143,14 @@ class Repository:
             steps = [step for step in zip(words[::2], words[1::2], strict=True) if step[1] not in kept]
             gone = [path for letter, path in steps if letter == b"D"]
             back = [path for letter, path in steps if letter != b"D"]
+            new = [path for letter, path in steps if letter == b"A"]
+            if lost := await asyncio.to_thread(_in_the_way, os.fsencode(self._workspace), new, frozenset(gone)):
+                shown = ", ".join(lost[:5]) + ("…" if len(lost) > 5 else "")
+                raise ChangedSince(
+                    f"Going back would overwrite what git ignores by now, or a folder: {shown}. Nothing was changed; "
+                    "move it away first.",
+                    files=lost[:100],
+                )
             with self._own_index() as own:
                 below = [f"--prefix={self._prefix}"] if self._prefix else []
                 await self._run("read-tree", *below, tree, more=own)
@@ -239,6 +251,32 @@ def _sort_out(
         else:
             left_out.append(os.fsdecode(path))
     return taken, tuple(left_out)
+
+
+def _in_the_way(workspace: bytes, paths: Iterable[bytes], gone: Collection[bytes]) -> list[str]:
+    """Return those paths, of files that are to be made, at which or above which there is something else to lose."""
+    found = []
+    for path in paths:
+        above = os.path.dirname(path)
+        while above and not os.path.islink(os.path.join(workspace, above)):
+            if above in gone or os.path.isdir(os.path.join(workspace, above)):
+                above = os.path.dirname(above)
+            elif os.path.lexists(os.path.join(workspace, above)):
+                break
+            else:
+                above = os.path.dirname(above)
+        if above or (os.path.lexists(os.path.join(workspace, path)) and not _goes_with(workspace, path, gone)):
+            found.append(os.fsdecode(path))
+    return found
+
+
+def _goes_with(workspace: bytes, path: bytes, gone: Collection[bytes]) -> bool:
+    """Whether a folder that is to become a file has nothing in it but files that are to be deleted."""
+    folder = os.path.join(workspace, path)
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        return False
+    inside = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
+    return all(os.path.relpath(name, workspace) in gone for name in inside)
 
 
 def _delete(workspace: bytes, paths: Iterable[bytes]) -> None:

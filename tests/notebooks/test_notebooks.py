@@ -146,7 +146,7 @@ def test_the_end_of_patience_is_not_the_end_of_the_work(tmp_path: Path) -> None:
             tmp_path / "impatient.ipynb",
             PROJECT.format(job.workspace),
             "%wxmilestone send dig for gold",
-            "%wxmilestone wait --timeout 1s",
+            "%wxmilestone wait --timeout 1s --on-timeout leave",
             "print('too far')",
         )
         executed = run(notebook, tmp_path / "run", job.server.environment())

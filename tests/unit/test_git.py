@@ -13,7 +13,7 @@ import pytest
 from tests.support.job import alive, until
 from tests.support.repositories import HOOKS, Work, git_environment
 from wxcode_jupyter import git
-from wxcode_jupyter.errors import GitUnavailable
+from wxcode_jupyter.errors import ChangedSince, GitUnavailable
 from wxcode_jupyter.evidence import FileChange
 from wxcode_jupyter.git import Picture, Repository
 
@@ -293,6 +293,29 @@ async def test_files_go_back_and_what_a_picture_does_not_have_stays(work: Work, 
     assert (folder / "added.log").exists() and (folder / "nested" / "z.txt").exists()
     assert (work.folder / ".git" / "index").read_bytes() == index
     assert await repository.restore(tree, await repository.picture()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("now", "content"), [(".env", "a real key"), ("data/precious.bin", "1"), ("linked/x.txt", "elsewhere")]
+)
+async def test_what_git_ignores_by_now_is_not_overwritten(work: Work, tmp_path: Path, now: str, content: str) -> None:
+    for path in (".env", "data", "linked/x.txt"):
+        work.write(path, "old")
+    repository = await opened(work)
+    tree = (await repository.picture()).tree
+    work.write(".gitignore", f"/{now.partition('/')[0]}\n")
+    if now.startswith("data"):
+        (work.folder / "data").unlink()
+    if now.startswith("linked"):
+        shutil.rmtree(work.folder / "linked")
+        (tmp_path / "elsewhere").mkdir()
+        (work.folder / "linked").symlink_to(tmp_path / "elsewhere")
+    work.write(now, content)
+    before = work.state()
+    with pytest.raises(ChangedSince, match="move it away first"):
+        await repository.restore(tree, await repository.picture())
+    assert work.state() == before
+    assert (work.folder / now).read_text() == content
 
 
 async def test_what_could_not_be_saved_is_not_overwritten(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,13 @@ async def give(
         await terminal.write(key)
         script.pressed(key)
         moved = await desk.changes(_ARROW_S if _bears_repetition(key) else _ENTER_S)
-        if key == ENTER and moved and isinstance(script, MenuScript):
+        if key == ENTER and not moved:  # pressed again, it might confirm what comes next
+            raise AttentionNeeded(
+                "Enter was pressed, and the menu has not followed; nothing more was pressed. Look with "
+                "`%wxmilestone screen`, and answer it in the terminal.",
+                screen=desk.text,
+            )
+        if key == ENTER and isinstance(script, MenuScript):
             return  # what comes next is another question, even where it looks the same
         live = live or moved
         doubtful = doubtful or (_bears_repetition(key) and not moved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,11 @@ def asks_permission(sheet: Sheet, subject: str) -> bool:
     labels = [line.text for line in sheet.lines]
     if len(labels) < 2 or not labels[0].startswith("Yes") or not any(label.startswith("No") for label in labels):
         return False
-    return "/" in subject.split(" ", 1)[0] or squeeze(subject)[:_SEEN] in squeeze(sheet.above)
+    above = squeeze(sheet.above)
+    if squeeze(subject)[:_SEEN] in above:
+        return True
+    name = os.path.basename(subject)  # of a file, menus often show only the name
+    return bool(name) and " " not in subject and squeeze(name)[:_SEEN] in above
 
 
 def options_of(sheet: Sheet) -> tuple[QuestionOption, ...]:

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FINISHED, ASKS, LIMITED = "finished", "asks", "limited"
 
+_LINE_LIMIT = 500  # characters at the end of a line that are looked at
 _FENCED = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?(?:^\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _MARKUP = re.compile(r"</?\w+>|[*_]{1,3}(?=\S)|(?<=\S)[*_]{1,3}")
@@ -60,7 +61,7 @@ _COURTESY = re.compile(
 def asks(message: str | None) -> bool:
     """Whether a message ends with a question to the user."""
     text = _INLINE_CODE.sub("x", _FENCED.sub("\n", message or ""))
-    lines = [_MARKUP.sub("", line) for line in text.splitlines()]
+    lines = [_MARKUP.sub("", line.rstrip()[-_LINE_LIMIT:]) for line in text.splitlines()]
     lines = [line for line in lines if not _DECORATION.fullmatch(line)]
     if not lines:
         return False

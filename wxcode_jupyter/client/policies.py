@@ -86,6 +86,8 @@ class Policy:
         """Return Yes or No for a permission that a pattern names."""
         named = f"{question.tool_name}: {question.subject}"
         shell = question.tool_name == "Bash"
+        if not shell and ".." in question.subject.split("/"):
+            return None  # it leaves the folder that a pattern names
         for pattern, answer in self.answers.items():
             if pattern.startswith(_PERMISSION):
                 wanted = _expression(pattern.removeprefix(_PERMISSION), _SHELL if shell else ".*")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import (
@@ -21,6 +22,7 @@ from ..errors import (
     CommandTimeout,
     ConversationUnknown,
     InvalidRequest,
+    NotFound,
     ServerUnreachable,
     SessionExited,
     SessionNotRunning,
@@ -306,8 +308,9 @@ class Watch:
             if choices is None:
                 return self._needed(question)
             try:
-                self._client.answer(question, *choices, by="policy")  # its event tells of it
-            except AlreadyAnswered:
+                # Its event tells of it. Asked twice, because the first reply was lost, it is answered already.
+                self._ask(partial(self._client.answer, question, *choices, by="policy"))
+            except (AlreadyAnswered, NotFound):
                 continue
             except (InvalidRequest, AttentionNeeded) as error:
                 return self._needed(question, f" The prepared answer was not taken: {error.message}")

@@ -48,7 +48,7 @@ class Deliverer:
         self._free.set()
         self._output = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._client_typed_at = float("-inf")
+        self._client_typed_at = self._stands_since = float("-inf")
 
     @property
     def typing(self) -> bool:
@@ -110,6 +110,7 @@ class Deliverer:
                 self._recorder.requeue(command, "The input box was not free after all.")
             except AttentionNeeded as error:
                 self._turns.stand(command)
+                self._stands_since = self._loop.time()
                 self._watch.undelivered(error.message, await self._terminal.screen())
             except TerminalClosed:
                 self._turns.submit(command)  # how far it got, the transcript will tell
@@ -132,14 +133,20 @@ class Deliverer:
         command = self._turns.standing
         if command is None:
             self._watch.delivered()
-        elif self._watch.holds(command.text) and self._is_alone():
+        elif self._watch.holds(command.text) and self._is_alone() and not self._may_be_a_draft():
             with self.hold():
                 if await delivery.confirm(self._terminal, command.text):
                     self._turns.submit(command)
+                    await self._until_read(command.text)
         elif self._watch.withdrawn(turn=self._turns.active):
             self._turns.stand(None)
             self._recorder.requeue(command, "The text was taken out of the box before Enter was pressed.")
             self.maybe_queued = True
+
+    def _may_be_a_draft(self) -> bool:
+        """Whether a pasted block, which does not show its text, may be a client's own."""
+        block = (self._watch.reading.box or "").startswith("[Pasted text")
+        return block and self._client_typed_at > self._stands_since
 
     def _is_alone(self) -> bool:
         return self._loop.time() - self._client_typed_at >= _ALONE_S

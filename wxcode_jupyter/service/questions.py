@@ -121,15 +121,21 @@ class Questions:
             turn: Whether a turn runs.
         """
         menu = sheet if kind in (Kind.MENU, Kind.OTHER) else None
-        asked = next(iter(self._open()), None)
+        # What a hook of the user's has allowed never shows a menu: the one that shows may be of another further on.
+        asked = next((each for each in self._open() if _fits(each, menu)), next(iter(self._open()), None))
         if asked is None:
             if self._held("menu", kind is Kind.MENU and turn) >= UNKNOWN_S:
                 self._ask_menu(menu)
             return
         self._held("menu", False)
         if asked.question.kind is QuestionKind.PERMISSION and asked.seen is None:
-            self._await_menu(asked, menu)
+            self._await_menu(asked, menu, kind)
         asked.shown = asked.shown or menu is not None or kind is Kind.MENU
+        # A hook of the user's may have answered or refused it before its menu was drawn.
+        unasked = asked.announced and not asked.shown and kind is Kind.BOX
+        if self._held(f"unasked {asked.question.id}", unasked) >= UNKNOWN_S:
+            self._end(asked, None)
+            return
         gone = asked.shown and (self._shows_another(asked, menu) if menu else kind is not Kind.MENU)
         if self._held(f"gone {asked.question.id}", gone) >= GONE_S:
             self._end(asked, self._answerer(asked, ()))
@@ -218,15 +224,15 @@ class Questions:
             identifier, self._project_id, kind, line, items, asked_at=(event.at if event else None) or now()
         )
 
-    def _await_menu(self, asked: Asked, menu: Sheet | None) -> None:
+    def _await_menu(self, asked: Asked, menu: Sheet | None, kind: Kind) -> None:
         """A permission is asked once its menu shows what can be chosen; one that does not come is asked without."""
-        if menu is not None and asking.asks_permission(menu, asked.question.subject):
+        if menu is not None and _fits(asked, menu):
             above = [line.strip() for line in menu.above.splitlines() if line.strip()]
             item = QuestionItem(above[-1] if above else asked.question.title, asking.options_of(menu))
             asked.question = replace(asked.question, items=(item,))
             asked.seen = menu
             self._announce(asked)
-        elif self._held(f"unknown {asked.question.id}", True) >= UNKNOWN_S:
+        elif self._held(f"unknown {asked.question.id}", kind is not Kind.BOX) >= UNKNOWN_S:
             self._announce(asked)  # its options may come yet, on a slow machine
 
     def _shows_another(self, asked: Asked, menu: Sheet) -> bool:
@@ -314,6 +320,12 @@ class Questions:
             self._since.pop(name, None)
             return 0.0
         return self._clock() - self._since.setdefault(name, self._clock())
+
+
+def _fits(asked: Asked, menu: Sheet | None) -> bool:
+    """Whether a menu asks for a permission that has not been seen asked."""
+    unseen = asked.question.kind is QuestionKind.PERMISSION and asked.seen is None
+    return unseen and menu is not None and asking.asks_permission(menu, asked.question.subject)
 
 
 def already_answered(question: Question) -> AlreadyAnswered:

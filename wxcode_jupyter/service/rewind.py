@@ -66,7 +66,8 @@ class Rewinds:
             SessionAlive, HeldElsewhere: a session lives.
             CliMissing: Claude Code cannot be executed.
             NoCheckpoint: there is nothing to go back to.
-            ChangedSince: without ``yes``; ``files`` names some of them. Nothing has changed.
+            ChangedSince: without ``yes``, and where something that git ignores would be overwritten; ``files`` names
+                some of them. Nothing has changed.
             ConversationUnknown: the CLI did not go back. Nothing has changed.
             GitUnavailable: git failed; what the workspace was is kept, if it has changed at all.
         """
@@ -110,9 +111,9 @@ class Rewinds:
         if message == BEGINNING:
             return _Conversation(new, None), ""
         line = fork_line(self._config.claude_command, old=first.claude_session_id, new=new, message=message)
-        said = await _run(line, workspace, environment)
+        code, said = await _run(line, workspace, environment)
         path = transcript.find(environment, workspace, new)
-        if not os.path.exists(path):  # noqa: ASYNC240 - one look at a local file
+        if code != 0 or not os.path.exists(path):  # noqa: ASYNC240 - one look at a local file
             raise ConversationUnknown(
                 f"Claude Code did not go back in the conversation {first.claude_session_id}; nothing was changed. It "
                 f"said: {said[-400:] or 'nothing'}",
@@ -130,6 +131,12 @@ def _message_before(path: str, prompt_id: str) -> str | None:
 
 
 def _refuse_later(workspace: str, changes: Changes, ended: datetime) -> None:
+    if len(changes.files) < changes.added + changes.changed + changes.deleted:
+        raise ChangedSince(
+            "So many files have changed that it cannot be told which were changed after the milestone's last command. "
+            "`--yes` takes them all back; a checkpoint of the workspace as it is now is made in any case.",
+            files=[],
+        )
     later = []
     for change in changes.files:
         with suppress(FileNotFoundError):
@@ -144,8 +151,8 @@ def _refuse_later(workspace: str, changes: Changes, ended: datetime) -> None:
         )
 
 
-async def _run(line: Sequence[str], workspace: str, environment: Mapping[str, str]) -> str:
-    """Run a command to its end, or for two minutes, and return what it printed."""
+async def _run(line: Sequence[str], workspace: str, environment: Mapping[str, str]) -> tuple[int | None, str]:
+    """Run a command to its end, or for two minutes, and return its exit code (None: too late) and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *line,
         cwd=workspace,
@@ -159,10 +166,10 @@ async def _run(line: Sequence[str], workspace: str, environment: Mapping[str, st
         async with asyncio.timeout(_FORK_TIMEOUT_S):
             printed, _ = await process.communicate()
     except TimeoutError:
-        return f"nothing, for {_FORK_TIMEOUT_S:g} s"
+        return None, f"nothing, for {_FORK_TIMEOUT_S:g} s"
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    return " ".join(printed.decode("utf-8", "replace").split())
+    return process.returncode, " ".join(printed.decode("utf-8", "replace").split())

@@ -149,6 +149,12 @@ class TestGive:
         await menu.choose("Yes")
         assert menu.written.count(ENTER) == 1
 
+    async def test_enter_is_not_pressed_again_where_nothing_follows(self) -> None:
+        menu = Permission(load("2.1.330", "permission-rule-120x40"), stalls=True)
+        with pytest.raises(AttentionNeeded, match="has not followed"):
+            await menu.choose("Yes")
+        assert menu.written == [DOWN, UP, ENTER]
+
     async def test_another_menu_is_not_touched(self) -> None:
         menu = Permission(load("2.1.330", "permission-rule-120x40"))
         other = read_sheet(load("2.1.330", "permission-bash-120x40"))
@@ -165,13 +171,14 @@ class TestGive:
 
 
 class Permission(ScriptedTerminal):
-    """A recorded permission menu that follows the keys; ``deaf`` ones are swallowed first."""
+    """A recorded permission menu that follows the keys; ``deaf`` ones are swallowed first; it may stall at Enter."""
 
-    def __init__(self, screen: Screen, *, deaf: int = 0, again: bool = False) -> None:
+    def __init__(self, screen: Screen, *, deaf: int = 0, again: bool = False, stalls: bool = False) -> None:
         super().__init__(screen, on_write=self._press)
         self.first = screen
         self.deaf = deaf
         self.again = again
+        self.stalls = stalls
         self.confirmed = ""
         self._marked = 0
 
@@ -187,6 +194,8 @@ class Permission(ScriptedTerminal):
             return [before]
         menu = read_sheet(before)
         assert menu is not None
+        if key == ENTER and self.stalls:
+            return [before]
         if key == ENTER:
             self.confirmed = menu.lines[menu.mark].text
             return [before, IDLE, self.first] if self.again else [before, IDLE]

@@ -131,3 +131,9 @@ def test_a_time_without_a_zone_is_the_machines_own() -> None:
 )
 def test_another_error(error: str | None) -> None:
     assert limit_of(error, said_at=SAID) is None
+
+
+@pytest.mark.timeout(30)  # minutes, where a line is looked at whole
+@pytest.mark.parametrize(("tail", "asking"), [("?" * 200_000, True), ("?" + " " * 200_000 + ".x", False)])
+def test_an_odd_message_is_judged_at_once(tail: str, asking: bool) -> None:
+    assert asks(f"Really{tail}") is asking

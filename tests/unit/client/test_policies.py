@@ -79,6 +79,12 @@ def test_permissions(pattern: str, subject: str, given: bool, on_question: Any) 
     assert policy.decide(permission(subject)) == (["Yes"] if given else None)
 
 
+def test_a_pattern_for_a_folder_ends_at_the_folder() -> None:
+    policy = Policy("first", {"permission:Write: /w/*": "Yes"})
+    assert policy.decide(permission("/w/a/b", tool="Write")) == ["Yes"]
+    assert policy.decide(permission("/w/../home/.ssh/authorized_keys", tool="Write")) is None
+
+
 def test_a_permission_is_for_one_time_or_none() -> None:
     always = ("Yes, and always allow it", "No, and tell Claude what to do")
     policy = Policy("first", {"permission:Write: /w/*": "Yes", "permission:Bash: rm *": "No"})

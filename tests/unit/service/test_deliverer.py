@@ -126,3 +126,20 @@ async def test_a_mouse_is_no_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     assert await delivery
     assert desk.terminal.written[1:] == [ENTER]
     assert (await desk.store.get_command(desk.command.id)).status is CommandStatus.DELIVERING
+
+
+@pytest.mark.parametrize("typed", [True, False])
+async def test_a_pasted_block_that_may_be_a_users_own_is_not_submitted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, typed: bool
+) -> None:
+    monkeypatch.setattr(module, "_ALONE_S", 0.0)
+    delivery = await desk.begin()
+    desk.terminal.shown = "something else"
+    assert await delivery
+    assert desk.turns.standing == desk.command
+    if typed:
+        await desk.deliverer.write_from_client(b"\x1b[200~a\nb\nc\nd\n\x1b[201~")
+    desk.terminal.shown = "[Pasted text #2 +4 lines]"
+    desk.watch.see(await desk.terminal.screen())
+    await desk.deliverer.follow_standing()
+    assert (ENTER in desk.terminal.written) is not typed

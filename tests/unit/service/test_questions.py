@@ -120,6 +120,30 @@ def test_a_menu_that_comes_late_is_recognised_still(world: World) -> None:
     assert world.kinds() == ["question"]
 
 
+def test_a_menu_is_of_the_permission_that_it_names(world: World) -> None:
+    world.hear("PermissionRequest", "Read", {"file_path": "/ws/src/a.py"})  # which a hook of the user's allows
+    world.hear("PermissionRequest", "Bash", COMMAND)
+    world.see(menu())
+    (question,) = world.questions.all()
+    assert (question.tool_name, question.subject) == ("Bash", COMMAND["command"])
+
+
+def test_a_question_that_a_hook_refuses_before_its_menu_is_asked_no_longer(world: World) -> None:
+    world.ask()
+    world.see(None, Kind.BOX)
+    assert world.waiting()
+    world.see(None, Kind.BOX, after_s=UNKNOWN_S)
+    assert not world.waiting()
+
+
+def test_a_permission_that_a_hook_gives_is_not_asked(world: World) -> None:
+    world.hear("PermissionRequest", "Bash", COMMAND)
+    world.see(None, Kind.BOX)
+    world.see(None, Kind.BOX, after_s=10 * UNKNOWN_S)
+    assert not world.waiting()
+    assert world.questions.all() == ()
+
+
 def test_a_menu_that_is_gone_ends_its_question(world: World) -> None:
     world.hear("PermissionRequest", "Bash", COMMAND)
     world.see(menu())

@@ -103,7 +103,12 @@ async def test_the_lineage_says_where_the_conversation_comes_from(scene: Scene) 
     assert [event.type for event in await scene.store.load_events(scene.project.id)][-1] == "rewound"
 
 
-@pytest.mark.parametrize("scene", ["echo No conversation found; exit 1"], indirect=True)
+@pytest.mark.parametrize(
+    "scene",
+    ["echo No conversation found; exit 1", f"{FORKS}; echo No conversation found; exit 1"],
+    ids=["nothing made", "made by half"],
+    indirect=True,
+)
 async def test_a_cli_that_does_not_go_back_leaves_everything_as_it_is(scene: Scene) -> None:
     await scene.asked(BEFORE)
     before = (scene.work.state(), scene.references())
