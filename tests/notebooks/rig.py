@@ -12,6 +12,7 @@ from typing import Any
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 QUICKSTART = NOTEBOOKS / "01-quickstart.ipynb"
 RETURN_VISIT = NOTEBOOKS / "02-resume-and-next-milestone.ipynb"
+UNATTENDED = NOTEBOOKS / "03-scripted-with-papermill.ipynb"
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ class Papermill:
         parameters: What replaces the notebook's own.
     """
 
-    def __init__(self, notebook: Path, folder: Path, environment: dict[str, str], **parameters: str) -> None:
+    def __init__(self, notebook: Path, folder: Path, environment: dict[str, str], **parameters: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._target = folder / f"out-{notebook.name}"
         command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(notebook), str(self._target)]
-        for name, value in parameters.items():
-            command += ["-p", name, value]
+        if parameters:
+            command += ["--parameters_yaml", json.dumps(parameters)]  # JSON is YAML
         self._process = subprocess.Popen(
             command,
             env=environment,
@@ -77,7 +78,7 @@ class Papermill:
         return Executed(self._process.returncode, printed, json.loads(self._target.read_text()))
 
 
-def run(notebook: Path, folder: Path, environment: dict[str, str], **parameters: str) -> Executed:
+def run(notebook: Path, folder: Path, environment: dict[str, str], **parameters: object) -> Executed:
     """Run a notebook to its end."""
     return Papermill(notebook, folder, environment, **parameters).finish()
 
