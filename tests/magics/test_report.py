@@ -70,6 +70,34 @@ def test_a_question_that_nobody_answered_has_failed(demo: Notebook, outcome: str
     assert [suite.name for suite in write(demo, "").report.suites] == ["one", "commands of no milestone"]
 
 
+def test_the_next_milestone_is_no_answer(demo: Notebook) -> None:
+    for name in ("one", "two"):
+        demo.run(f"%%wx new {name} --start\n# It\n")
+        command = demo.api.only_command()
+        demo.api.accept()()
+        demo.api.set_command(command, "completed", outcome="asks" if name == "one" else "finished")
+    report = write(demo, "").report
+    assert [suite.verdict for suite in report.suites] == ["failed", "passed"]
+    assert "a question, and nobody answered it" in report.suites[0].reason
+
+
+@pytest.mark.parametrize(("status", "verdict"), [("interrupted", "failed"), ("accepted", "not done")])
+def test_a_question_that_stopped_the_work_is_the_reason(demo: Notebook, status: str, verdict: str) -> None:
+    demo.run("%%wx new one --start\n# It\n")
+    command = demo.api.only_command()
+    demo.api.accept()()
+    demo.api.set_command(command, status)
+    demo.api.summary = {
+        "questions": [
+            {"question": "Which size?", "answer": "Small", "at": None},
+            {"question": "Which colour?", "answer": None, "at": None},
+        ]
+    }
+    (suite,) = write(demo, "").report.suites
+    assert suite.verdict == verdict
+    assert suite.reason.startswith("Nobody has answered: Which colour? It ")
+
+
 def test_what_somebody_says_of_a_milestone_counts(demo: Notebook) -> None:
     demo.run("%%wx new one --start\n# It\n")
     demo.api.accept()()

@@ -89,6 +89,8 @@ def test_what_fails_keeps_nothing_else_from_running(tmp_path: Path, cli_version:
         assert [project.claude_session_id] == job.transcripts()
         found = failures(ElementTree.parse(tmp_path / "night" / "night.xml").getroot())
         assert [len(reasons) for reasons in found.values()] == [1, 1, 0]
+        assert found[PASSES][0].startswith(f"Nobody has answered: {QUESTION['question']} ")
+        assert found[PASSES][0] in night.text("verdict")
 
 
 def test_a_night_in_which_all_is_well(tmp_path: Path) -> None:

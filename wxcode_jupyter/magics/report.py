@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..client import Project
-from ..models import now
+from ..client import Client, Project
+from ..models import Command, CommandStatus, now
 from .cards import Badge, Card, clean_line
 from .context import Context
 from .grammar import Line, Mistake, nearest
@@ -59,7 +59,9 @@ def report(context: Context, line: Line) -> Result:
 
     def look() -> ReportResult:
         found: Project = client.get_project(project)
-        read = read_report(found, client.milestones(found), client.commands(found), at=now())
+        commands = client.commands(found)
+        unanswered = {command.id: _unanswered(client, command) for command in commands if _was_cut(command)}
+        read = read_report(found, client.milestones(found), commands, at=now(), unanswered=unanswered)
         text = writer(read)
         if path is not None:
             try:
@@ -83,6 +85,15 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def _was_cut(command: Command) -> bool:
+    return command.accepted_at is not None and command.status is not CommandStatus.COMPLETED
+
+
+def _unanswered(client: Client, command: Command) -> list[str]:
+    """Return what Claude has asked in a turn, and nobody has answered: the reason why it is not done."""
+    return [asked.question for asked in client.summary(command).questions if asked.answer is None]
 
 
 def _format(line: Line) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -70,15 +70,27 @@ class ProjectReport:
 
 
 def read_report(
-    project: Project, milestones: Sequence[Milestone], commands: Sequence[Command], *, at: datetime
+    project: Project,
+    milestones: Sequence[Milestone],
+    commands: Sequence[Command],
+    *,
+    at: datetime,
+    unanswered: Mapping[str, Sequence[str]] | None = None,
 ) -> ProjectReport:
-    """Draw the conclusions about a project. Milestones come in their order, the other commands last."""
-    last = max((command.seq for command in commands if command.accepted_at), default=0)
-    suites = [_suite(item, [own for own in commands if own.milestone_id == item.id], last) for item in milestones]
+    """Draw the conclusions about a project. Milestones come in their order, the other commands last.
+
+    ``unanswered`` are the questions, by the id of the command, that a command's turn has ended with, or waits for.
+    """
+    asked = unanswered or {}
     known = {item.id for item in milestones}
     others = [command for command in commands if command.milestone_id not in known]
+    suites = []
+    for item in milestones:
+        own = [command for command in commands if command.milestone_id == item.id]
+        # What another milestone begins with is no word about this one.
+        suites.append(_suite(item, own, _last(own + others), asked))
     if others:
-        suites.append(_suite(None, others, last))
+        suites.append(_suite(None, others, _last(commands), asked))
     verdicts = [case.verdict for suite in suites for case in suite.cases]
     marked = sum(marked_failed(suite) for suite in suites)
     return ProjectReport(
@@ -97,10 +109,19 @@ def marked_failed(suite: Suite) -> bool:
     return failed and not any(case.verdict == "failed" for case in suite.cases)
 
 
-def _suite(milestone: Milestone | None, commands: Sequence[Command], last: int) -> Suite:
+def _last(commands: Sequence[Command]) -> int:
+    """Return the number of the latest command that Claude was given."""
+    return max((command.seq for command in commands if command.accepted_at), default=0)
+
+
+def _suite(
+    milestone: Milestone | None, commands: Sequence[Command], last: int, unanswered: Mapping[str, Sequence[str]]
+) -> Suite:
     completed = milestone is not None and milestone.status is MilestoneStatus.COMPLETED
     # A question is answered by what comes after it, or by somebody's word that the milestone is done.
-    cases = tuple(_case(command, settled=completed or command.seq < last) for command in commands)
+    cases = tuple(
+        _case(command, unanswered.get(command.id, ()), settled=completed or command.seq < last) for command in commands
+    )
     failed = [case.reason for case in cases if case.verdict == "failed"]
     open_ = [case.reason for case in cases if case.verdict == "not done"]
     begun = [command.accepted_at for command in commands if command.accepted_at]
@@ -126,16 +147,16 @@ def _suite(milestone: Milestone | None, commands: Sequence[Command], last: int) 
     )
 
 
-def _case(command: Command, *, settled: bool) -> Case:
+def _case(command: Command, unanswered: Sequence[str], *, settled: bool) -> Case:
     """Judge a command; ``settled``: an end with a question or at a limit does not count any more."""
     spent = duration_s(command)
+    if command.status is CommandStatus.COMPLETED:
+        reason = "" if settled else _UNFINISHED.get(command.outcome or "", "")
+        return Case(command, "failed" if reason else "passed", reason, spent)
+    asked = "".join(f"Nobody has answered: {question} " for question in unanswered)
     match command.status:
-        case CommandStatus.COMPLETED if command.outcome in _UNFINISHED and not settled:
-            return Case(command, "failed", _UNFINISHED[command.outcome], spent)
-        case CommandStatus.COMPLETED:
-            return Case(command, "passed", "", spent)
         case CommandStatus.FAILED:
-            return Case(command, "failed", command.error or "No reason was given.", spent)
+            return Case(command, "failed", asked + (command.error or "No reason was given."), spent)
         case CommandStatus.INTERRUPTED:
-            return Case(command, "failed", command.error or "It was interrupted.", spent)
-    return Case(command, "not done", f"It is {command.status}.", spent)
+            return Case(command, "failed", asked + (command.error or "It was interrupted."), spent)
+    return Case(command, "not done", f"{asked}It is {command.status}.", spent)
