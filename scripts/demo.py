@@ -34,6 +34,7 @@ from wxcode_jupyter.testing.world import RunningServer, World
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_FOLDER = ROOT / ".demo"
 NOTEBOOKS = ("01-quickstart", "02-resume-and-next-milestone")
+NIGHT = "03-scripted-with-papermill"  # laid beside them for `lab`, to be run by hand
 CLAUDE, GSD = "claude-2.1.330/claude", "gsd-1.14.0/node_modules/.bin/gsd-core"
 MARK = ".wxcode-demo"
 DONE = ".done"
@@ -75,6 +76,7 @@ def run(folder: Path, tools: Path) -> None:
         say("The server is shut down, and Claude Code with it: until tomorrow ...")
         ended_in_order(world)
         execute(world, NOTEBOOKS[1])
+        shutil.copy(ROOT / "notebooks" / f"{NIGHT}.ipynb", folder)
         [server] = world.servers()
         with Client.connect(environ=server.environ) as client:
             outcome = examine(client, world, model)
@@ -219,6 +221,7 @@ def tell(folder: Path, outcome: Outcome) -> None:
     say("Look at it:")
     for name in NOTEBOOKS:
         print(f"  {near(folder / name)}.ipynb")
+    print(f"  {near(folder / NIGHT)}.ipynb (not run yet: three milestones, with nobody there)")
     onward = "make lab" if folder == DEFAULT_FOLDER else f"{sys.executable} {__file__} lab --folder {folder}"
     print(f"\n  {onward}\nopens them in JupyterLab, with the scripted model, to go on by hand.", flush=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.notebooks.rig import NOTEBOOKS
+from tests.notebooks.rig import NOTEBOOKS, QUICKSTART, RETURN_VISIT, UNATTENDED
 from tests.support.cli import TOOLS
 from wxcode_jupyter.testing.world import processes_of
 
@@ -79,7 +79,9 @@ def test_it_can_be_cut_off_run_again_and_gone_on_with(tmp_path: Path) -> None:
     assert len(re.findall(r"MILESTONE-CONTEXT\.md: completed$", demo.printed, re.MULTILINE)) == 2
     for notebook in NOTEBOOKS.glob("*.ipynb"):
         assert str(folder / notebook.name) in demo.printed
+    for notebook in (QUICKSTART, RETURN_VISIT):
         assert transcript.stem in (folder / notebook.name).read_text()
+    assert (folder / UNATTENDED.name).read_text() == UNATTENDED.read_text()
 
     lab = Demo("lab", folder)
     url, token = lab.until(r"(http://127\S+/)lab/tree/01-quickstart\.ipynb\?token=(\w+)").groups()
@@ -87,7 +89,8 @@ def test_it_can_be_cut_off_run_again_and_gone_on_with(tmp_path: Path) -> None:
         assert client.get("wxcode/api/v1/info").json()["headless"] is False
         [project] = client.get("wxcode/api/v1/output-projects").json()["projects"]
         assert project["claude_session_id"] == transcript.stem
-        assert client.get("api/contents/01-quickstart.ipynb").status_code == 200
+        for notebook in NOTEBOOKS.glob("*.ipynb"):
+            assert client.get(f"api/contents/{notebook.name}").status_code == 200
     lab.signal(signal.SIGINT)
     assert lab.finish() == 0, lab.printed
     assert processes_of(folder / "home") == {}

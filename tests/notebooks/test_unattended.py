@@ -1,4 +1,4 @@
-"""The night's notebook as a scheduler runs it: what fails keeps nothing else from running, and is told with its reason."""
+"""The night's notebook as a scheduler runs it: what fails keeps nothing else from running, and the reason is told."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.notebooks.rig import UNATTENDED, Executed, run
+from tests.notebooks.rig import UNATTENDED, Executed, Papermill
 from tests.support.cli import each_cli
 from tests.support.job import Job, phase_rule
 from wxcode_jupyter.client import Project
 from wxcode_jupyter.models import CommandStatus, Milestone
 from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say, Use
 
-pytestmark = [pytest.mark.cli, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cli, pytest.mark.timeout(480)]
 
 PASSES, ASKS, FAILS = "Customer search", "Invoice dates", "Invoice export"
 QUESTION = {
@@ -26,7 +26,8 @@ QUESTION = {
         {"label": "ISO 8601", "description": "2026-12-31"},
     ],
 }
-ASKING = Rule("new-milestone", [Use("AskUserQuestion", {"questions": [QUESTION]}), Say("All dates are right.")], times=1)
+USING = Use("AskUserQuestion", {"questions": [QUESTION]})
+ASKING = Rule("new-milestone", [USING, Say("All dates are right.")], times=1)
 FAILING = Rule("new-milestone", [Fail(400, "the scripted model refuses")], times=1)
 
 
@@ -104,7 +105,9 @@ def test_a_night_in_which_all_is_well(tmp_path: Path) -> None:
 
 def unattended(job: Job, folder: Path, **parameters: object) -> Executed:
     """Run the notebook on the job's workspace."""
-    return run(UNATTENDED, folder, job.server.environment(), workspace=str(job.workspace), **parameters)
+    environment = job.server.environment()
+    night = Papermill(UNATTENDED, folder, environment, workspace=str(job.workspace), **parameters)
+    return night.finish(timeout_s=200)
 
 
 def made(job: Job) -> tuple[Project, tuple[Milestone, ...]]:
