@@ -133,7 +133,7 @@ class Deliverer:
         command = self._turns.standing
         if command is None:
             self._watch.delivered()
-        elif self._watch.holds(command.text) and self._is_alone() and not self._may_be_a_draft():
+        elif self._watch.stands(command.text) and self._is_alone() and not self._may_be_a_draft():
             with self.hold():
                 if await delivery.confirm(self._terminal, command.text):
                     self._turns.submit(command)

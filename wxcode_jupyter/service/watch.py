@@ -18,6 +18,7 @@ HOOKS_EXPECTED_S = 10.0  # from a visible box to SessionStart; 0.1 s on an idle 
 STOPPED_S = 2.0  # how long the box must be idle after a Stop that the transcript does not confirm
 GIVEN_BACK_S = 0.5  # how long the prompt must stand in an idle box again before its turn counts as interrupted
 SILENT_S = 10.0  # how long an idle box must stand, and nothing be heard, before a turn counts as ended without a hook
+STANDS_S = 1.0  # how long a text that came late must stand in the box alone: a slow CLI may show the rest later
 WITHDRAWN_S = 5.0  # how long the box must be empty again before a text without Enter counts as taken out by the user
 
 _HOOKS_DISABLED = (
@@ -139,6 +140,10 @@ class ScreenWatch:
         if any(ended):
             self._since.clear()
         return any(ended)
+
+    def stands(self, text: str) -> bool:
+        """Tell whether the text that was put in without Enter has stood in the box, alone, for a while."""
+        return self._held("stands", self.reading.kind is Kind.BOX and self.holds(text)) >= STANDS_S
 
     def holds(self, text: str) -> bool:
         """Whether this text stands in the box."""

@@ -13,6 +13,7 @@ from tests.support.scripted_terminal import box
 from wxcode_jupyter.claude.delivery import ENTER
 from wxcode_jupyter.models import Command, CommandStatus, LineageCause, OutputProject, TermSize
 from wxcode_jupyter.service import deliverer as module
+from wxcode_jupyter.service import watch
 from wxcode_jupyter.service.deliverer import Deliverer
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.outbox import Outbox
@@ -141,5 +142,6 @@ async def test_a_pasted_block_that_may_be_a_users_own_is_not_submitted(
         await desk.deliverer.write_from_client(b"\x1b[200~a\nb\nc\nd\n\x1b[201~")
     desk.terminal.shown = "[Pasted text #2 +4 lines]"
     desk.watch.see(await desk.terminal.screen())
+    monkeypatch.setattr(watch, "STANDS_S", -1.0)  # at once
     await desk.deliverer.follow_standing()
     assert (ENTER in desk.terminal.written) is not typed

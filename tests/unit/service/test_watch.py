@@ -10,7 +10,15 @@ from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command, TermSize
 from wxcode_jupyter.service.turns import Turns
-from wxcode_jupyter.service.watch import GIVEN_BACK_S, HOOKS_EXPECTED_S, SILENT_S, STOPPED_S, WITHDRAWN_S, ScreenWatch
+from wxcode_jupyter.service.watch import (
+    GIVEN_BACK_S,
+    HOOKS_EXPECTED_S,
+    SILENT_S,
+    STANDS_S,
+    STOPPED_S,
+    WITHDRAWN_S,
+    ScreenWatch,
+)
 from wxcode_jupyter.terminal.screen import ScreenView
 
 TEXT = "build the thing"
@@ -111,6 +119,18 @@ class TestUndelivered:
         watch.undelivered("not there", view(IDLE))
         watch.time += 10 * WITHDRAWN_S
         assert not watch.withdrawn(turn=False)
+
+    def test_it_stands_when_it_has_stood_alone_for_a_while(self, watch: Watch) -> None:
+        watch.undelivered("not there", view(IDLE))
+        watch.shown(box(TEXT))
+        assert not watch.stands(TEXT)
+        watch.time += STANDS_S
+        watch.shown(box(f"{TEXT} and what the user typed before"))
+        assert not watch.stands(TEXT)
+        watch.shown(box(TEXT))
+        assert not watch.stands(TEXT)
+        watch.time += STANDS_S
+        assert watch.stands(TEXT)
 
     @pytest.mark.parametrize("between", [box("something else"), load("2.1.197", "ask-menu-80x24")])
     def test_it_was_taken_out_when_the_box_is_free_again_and_stays_so(self, watch: Watch, between: Screen) -> None:
