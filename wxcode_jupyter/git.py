@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
-from .errors import ChangedSince, GitUnavailable
+from .errors import GitUnavailable
 from .evidence import FileChange
 
 TIMEOUT_S = 30.0
@@ -125,16 +125,12 @@ class Repository:
     async def restore(self, tree: str, present: Picture) -> tuple[int, int]:
         """Bring the files back to a tree; return how many were written and how many were deleted.
 
-        Only files that differ are touched, and folders that become empty. What a picture does not have (ignored files,
-        nested repositories, what was left out) stays as it is.
+        Only files that differ are touched, and folders that become empty. What the present picture does not have (files
+        that are ignored by now, nested repositories, what was left out) stays as it is, also where the tree has a file.
 
         Args:
             tree: What to go back to: a tree, or a commit.
             present: The picture of the workspace now; keep it, if it shall not be lost.
-
-        Raises:
-            ChangedSince: Something that no picture has (a file that is ignored by now, a folder) is where a file would
-                be written; ``files`` names it. Nothing has changed.
         """
         async with _limit(self._timeout_s):
             options = ("-r", "-z", "--no-renames", "--name-status")
@@ -142,15 +138,9 @@ class Repository:
             kept = {os.fsencode(path) for path in present.left_out}
             steps = [step for step in zip(words[::2], words[1::2], strict=True) if step[1] not in kept]
             gone = [path for letter, path in steps if letter == b"D"]
-            back = [path for letter, path in steps if letter != b"D"]
             new = [path for letter, path in steps if letter == b"A"]
-            if lost := await asyncio.to_thread(_in_the_way, os.fsencode(self._workspace), new, frozenset(gone)):
-                shown = ", ".join(lost[:5]) + ("…" if len(lost) > 5 else "")
-                raise ChangedSince(
-                    f"Going back would overwrite what git ignores by now, or a folder: {shown}. Nothing was changed; "
-                    "move it away first.",
-                    files=lost[:100],
-                )
+            lost = await asyncio.to_thread(_in_the_way, os.fsencode(self._workspace), new, frozenset(gone))
+            back = [path for letter, path in steps if letter != b"D" and path not in lost]
             with self._own_index() as own:
                 below = [f"--prefix={self._prefix}"] if self._prefix else []
                 await self._run("read-tree", *below, tree, more=own)
@@ -253,9 +243,9 @@ def _sort_out(
     return taken, tuple(left_out)
 
 
-def _in_the_way(workspace: bytes, paths: Iterable[bytes], gone: Collection[bytes]) -> list[str]:
-    """Return those paths, of files that are to be made, at which or above which there is something else to lose."""
-    found = []
+def _in_the_way(workspace: bytes, paths: Iterable[bytes], gone: Collection[bytes]) -> frozenset[bytes]:
+    """Return those paths, of files that are to be made, at which or above which there is something unsaved."""
+    found = set()
     for path in paths:
         above = os.path.dirname(path)
         while above and not os.path.islink(os.path.join(workspace, above)):
@@ -266,8 +256,8 @@ def _in_the_way(workspace: bytes, paths: Iterable[bytes], gone: Collection[bytes
             else:
                 above = os.path.dirname(above)
         if above or (os.path.lexists(os.path.join(workspace, path)) and not _goes_with(workspace, path, gone)):
-            found.append(os.fsdecode(path))
-    return found
+            found.add(path)
+    return frozenset(found)
 
 
 def _goes_with(workspace: bytes, path: bytes, gone: Collection[bytes]) -> bool:

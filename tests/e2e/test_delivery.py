@@ -14,7 +14,7 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, command_line_of, until
-from tests.support.keys import CLEAR_LINE, CTRL_C, ENTER, put_draft, write_line
+from tests.support.keys import CLEAR_LINE, CTRL_C, ENTER, press, put_draft, write_line
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.models import Command, CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say
@@ -149,7 +149,7 @@ def test_a_text_that_stands_beside_the_users_waits_until_both_are_gone(tmp_path:
         assert job.model.prompts == []
         terminal = job.terminal(project)
         terminal.wait_connected()
-        terminal.type(CTRL_C)
+        press(terminal, CTRL_C, lambda: not shows(job, project, "half a thought"))
         job.done(command)
         assert job.model.prompts == [command.text] == asked(job)
 

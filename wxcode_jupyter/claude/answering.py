@@ -191,7 +191,7 @@ async def give(
         await terminal.write(key)
         script.pressed(key)
         moved = await desk.changes(_ARROW_S if _bears_repetition(key) else _ENTER_S)
-        if key == ENTER and not moved:  # pressed again, it might confirm what comes next
+        if key == ENTER and not moved and isinstance(script, MenuScript):  # again, it might give another permission
             raise AttentionNeeded(
                 "Enter was pressed, and the menu has not followed; nothing more was pressed. Look with "
                 "`%wxmilestone screen`, and answer it in the terminal.",

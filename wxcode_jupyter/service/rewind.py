@@ -66,8 +66,7 @@ class Rewinds:
             SessionAlive, HeldElsewhere: a session lives.
             CliMissing: Claude Code cannot be executed.
             NoCheckpoint: there is nothing to go back to.
-            ChangedSince: without ``yes``, and where something that git ignores would be overwritten; ``files`` names
-                some of them. Nothing has changed.
+            ChangedSince: without ``yes``; ``files`` names some of them. Nothing has changed.
             ConversationUnknown: the CLI did not go back. Nothing has changed.
             GitUnavailable: git failed; what the workspace was is kept, if it has changed at all.
         """

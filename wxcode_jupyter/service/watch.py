@@ -53,8 +53,10 @@ class ScreenWatch:
     def see(self, view: ScreenView) -> None:
         """Take a new screen."""
         self.reading = screens.read(view)
-        self._surfaced = self._surfaced or bool(self.reading.box) or self.reading.asks
         self.text = view.text
+        # A cursor left at the start of a text makes the box look empty: any change shows that the CLI reads again.
+        moved = self._undelivered is not None and self.text != self._undelivered.screen
+        self._surfaced = self._surfaced or bool(self.reading.box) or self.reading.asks or moved
         self._title_idle = not view.title or view.title.startswith("✳")
 
     def begin(self) -> None:

@@ -120,6 +120,14 @@ class TestUndelivered:
         watch.time += 10 * WITHDRAWN_S
         assert not watch.withdrawn(turn=False)
 
+    def test_a_text_whose_cursor_stands_at_its_start_was_there_too(self, watch: Watch) -> None:
+        watch.undelivered("not there", view(IDLE))
+        watch.shown(Screen(box("something").lines, IDLE.cursor, ""))
+        watch.shown(IDLE)
+        assert not watch.withdrawn(turn=False)
+        watch.time += WITHDRAWN_S
+        assert watch.withdrawn(turn=False)
+
     def test_it_stands_when_it_has_stood_alone_for_a_while(self, watch: Watch) -> None:
         watch.undelivered("not there", view(IDLE))
         watch.shown(box(TEXT))
