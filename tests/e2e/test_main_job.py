@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from tests.support.cli import CLI_VERSIONS, GSD_VERSIONS, each_cli
 from tests.support.job import Job, command_line_of, phase_rule, until
+from tests.support.outage import lineage
 from wxcode_jupyter.models import CommandStatus, MilestoneStatus, SessionState
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(240)]
@@ -175,9 +176,3 @@ def document(url: str, project_id: str) -> dict[str, object]:
         found = client.get_default_database()["output_projects"].find_one({"_id": ObjectId(project_id)})
     assert found is not None
     return found
-
-
-def lineage(url: str, project_id: str) -> list[tuple[object, object]]:
-    with pymongo.MongoClient[dict[str, object]](url) as client:
-        rows = client.get_default_database()["wx_claude_sessions"].find({"output_project_id": ObjectId(project_id)})
-        return [(row["claude_session_id"], row["cause"]) for row in rows.sort("seq", 1)]

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_store_away import lineage
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, alive, command_line_of, until
-from tests.support.keys import write_line
 from tests.support.mongod import Mongod
+from tests.support.outage import clear_during_an_outage, lineage
 from tests.support.processes import processes_of
 from wxcode_jupyter.models import Command, CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Rule, Say
@@ -83,16 +82,7 @@ def test_while_a_text_is_put_in(tmp_path: Path, cli_version: str) -> None:
 @each_cli
 def test_a_conversation_that_began_while_the_store_was_away_too(tmp_path: Path, cli_version: str) -> None:
     with Mongod() as mongod, Job(tmp_path, cli_version, store_url=f"{mongod.url}/wxcode") as job:
-        project = job.project()
-        job.ask(project, "before the outage")
-        job.until_state(project, SessionState.IDLE)
-        [old] = job.transcripts()
-        terminal = job.terminal(project)
-        terminal.wait_connected()
-        mongod.kill()
-        write_line(job, project, terminal, "/clear")
-        until(lambda: "before the outage" not in job.client.screen(project))
-        write_line(job, project, terminal, "during the outage")
+        project, _, old = clear_during_an_outage(job, mongod)
         until(lambda: "during the outage" in asked(job))
         job.server.kill()
         mongod.start()
@@ -100,7 +90,7 @@ def test_a_conversation_that_began_while_the_store_was_away_too(tmp_path: Path, 
         job.restart()
         [new] = set(job.transcripts()) - {old}
         assert job.client.start_session(project).claude_session_id == new
-        assert lineage(mongod, project) == [(old, "new"), (new, "clear")]
+        assert lineage(f"{mongod.url}/wxcode", project.id) == [(old, "new"), (new, "clear")]
         assert job.client.get_project(project).claude_session_id == new
         job.ask(project, "after the outage")
         heard = job.model.user_texts(job.model.turn_requests[-1])

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import pymongo
 import pytest
-from bson import ObjectId
 
 from tests.support.cli import each_cli
 from tests.support.job import Job, until
-from tests.support.keys import write_line
 from tests.support.mongod import Mongod
+from tests.support.outage import clear_during_an_outage, lineage
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import StoreUnavailable
 from wxcode_jupyter.models import CommandStatus, SessionState
@@ -24,17 +22,7 @@ pytestmark = [pytest.mark.cli, pytest.mark.mongod, pytest.mark.timeout(180)]
 @each_cli
 def test_the_terminal_works_on_and_a_new_conversation_is_followed_afterwards(tmp_path: Path, cli_version: str) -> None:
     with Mongod() as mongod, Job(tmp_path, cli_version, store_url=f"{mongod.url}/wxcode") as job:
-        project = job.project()
-        job.ask(project, "before the outage")
-        [old] = job.transcripts()
-        job.until_state(project, SessionState.IDLE)
-        terminal = job.terminal(project)
-        terminal.wait_connected()
-
-        mongod.kill()
-        write_line(job, project, terminal, "/clear")
-        until(lambda: "before the outage" not in job.client.screen(project))
-        write_line(job, project, terminal, "during the outage")
+        project, terminal, old = clear_during_an_outage(job, mongod)
         job.model.wait_for(lambda: job.model.prompts == ["before the outage", "during the outage"])
         until(lambda: "ok: during the outage" in job.client.screen(project))
         terminal.wait_text("outage")
@@ -43,7 +31,7 @@ def test_the_terminal_works_on_and_a_new_conversation_is_followed_afterwards(tmp
         mongod.start()
         new = until(lambda: job.transcripts()[1:])[0]
         until(lambda: job.client.get_project(project).claude_session_id == new)
-        assert lineage(mongod, project) == [(old, "new"), (new, "clear")]
+        assert lineage(f"{mongod.url}/wxcode", project.id) == [(old, "new"), (new, "clear")]
         job.ask(project, "after the outage")
         assert job.model.user_texts(job.model.turn_requests[-1])[-2:] == ["during the outage", "after the outage"]
         job.client.stop(project)
@@ -89,7 +77,7 @@ def test_a_server_that_starts_without_its_store_says_so_and_works_later(tmp_path
         with mongod:
             project = until(lambda: made(job))
             job.ask(project, "it is there now")
-            assert lineage(mongod, project) == [(job.transcripts()[0], "new")]
+            assert lineage(f"{mongod.url}/wxcode", project.id) == [(job.transcripts()[0], "new")]
 
 
 def made(job: Job) -> Project | None:
@@ -109,9 +97,3 @@ def assert_unavailable(job: Job, project: Project, mongod: Mongod) -> None:
         assert answer.status_code == 503
         assert answer.json()["reason"] == "store_unavailable"
         assert mongod.location in answer.json()["message"]
-
-
-def lineage(mongod: Mongod, project: Project) -> list[tuple[object, object]]:
-    with pymongo.MongoClient[dict[str, object]](mongod.url) as client:
-        rows = client["wxcode"]["wx_claude_sessions"].find({"output_project_id": ObjectId(project.id)})
-        return [(row["claude_session_id"], row["cause"]) for row in rows.sort("seq", 1)]

@@ -7,11 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.fake_api import FakeApi
-from wxcode_jupyter import Client
-from wxcode_jupyter.client import Progress, Project
+from tests.support.waited_world import WaitedWorld
 from wxcode_jupyter.client.limits import GO_ON, GRACE_S, OnLimit, handle
-from wxcode_jupyter.client.transport import Endpoint
 from wxcode_jupyter.client.waiting import STEP_S, Watch
 from wxcode_jupyter.errors import CommandTimeout, UsageLimited
 from wxcode_jupyter.models import Command
@@ -20,18 +17,12 @@ RESETS_IN_S = 2 * 3600
 SAID = "You've hit your session limit · resets 8:39pm (UTC)"
 
 
-class World:
+class World(WaitedWorld):
     """A command that a limit has stopped, at a time that only sleeping moves."""
 
     def __init__(self) -> None:
-        self.api = FakeApi()
-        self.client = Client(Endpoint("http://h:1/"), transport=self.api.transport())
-        self.project: Project = self.client.create_project("demo")
-        self.client.start_session(self.project)
+        super().__init__()
         self.begin = datetime.now(UTC)
-        self.time = 0.0
-        self.naps: list[float] = []
-        self.told: list[Progress] = []
 
     def limited(self, *, resets: bool = True) -> Command:
         command = self.client.send(self.project, "build it")

@@ -8,11 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fake_api import FakeApi
-from wxcode_jupyter import Client
-from wxcode_jupyter.client import Policy, Progress, Project, transport
+from tests.support.waited_world import WaitedWorld
+from wxcode_jupyter.client import Policy, Project, transport
 from wxcode_jupyter.client.policies import OnQuestion
-from wxcode_jupyter.client.transport import Endpoint
 from wxcode_jupyter.client.waiting import OUTAGE_S, STEP_S, Watch
 from wxcode_jupyter.errors import (
     AnswerNeeded,
@@ -29,16 +27,7 @@ from wxcode_jupyter.errors import (
 from wxcode_jupyter.models import SessionInfo, SessionState
 
 
-class World:
-    def __init__(self) -> None:
-        self.api = FakeApi()
-        self.client = Client(Endpoint("http://h:1/"), transport=self.api.transport())
-        self.project: Project = self.client.create_project("demo")
-        self.client.start_session(self.project)
-        self.time = 0.0
-        self.naps: list[float] = []
-        self.told: list[Progress] = []
-
+class World(WaitedWorld):
     def watch(self, *, timeout_s: float | None = None, attended: bool = False, policy: Policy | None = None) -> Watch:
         return Watch(
             self.client,
@@ -50,10 +39,6 @@ class World:
             clock=lambda: self.time,
             sleep=self.nap,
         )
-
-    def nap(self, duration_s: float) -> None:
-        self.naps.append(duration_s)
-        self.time += duration_s
 
     def session(self, state: str, **fields: object) -> Callable[[], None]:
         return lambda: self.api.set_session(self.project.id, state, **fields)
