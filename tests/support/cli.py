@@ -115,8 +115,11 @@ class CliRig:
         return terminal
 
     def ask(self, terminal: CliTerminal, text: str) -> None:
-        """Wait for the empty box, type a prompt of one line, wait until it stands there, and send Enter."""
-        terminal.wait_text(r"(?m)^❯\s*$")  # an earlier command may stand there while it is carried out
+        """Wait for the empty box and the turn's end, type a prompt of one line, see it stand there, and send Enter.
+
+        2.1.197 answers a prompt and leaves it in the box, when Enter comes just as the turn before ends.
+        """
+        terminal.wait_for(lambda: terminal.free, what="an empty box, and no turn")
         terminal.type(text)
         terminal.wait_for(lambda: f"❯\xa0{text}" in terminal.screen, what=f"{text!r} in the box")
         terminal.type("\r")

@@ -17,6 +17,9 @@ from typing import Any, Self
 import ptyprocess
 from pyghostty import Terminal
 
+from tests.support.recorded_screens import Screen
+from wxcode_jupyter.claude import screens
+
 HOOK_EVENTS = (
     "SessionStart",
     "UserPromptExpansion",
@@ -135,6 +138,14 @@ class CliTerminal:
         with self._changed:
             column, row = self._emulator.cursor
         return int(column), int(row)
+
+    @property
+    def free(self) -> bool:
+        """Whether the input box is there, empty, and neither a spinner nor the title tells of a turn."""
+        with self._changed:
+            column, row = self.cursor
+            quiet = not self.title or self.title.startswith("✳")
+            return quiet and screens.read(Screen(tuple(self.screen.split("\n")), (row, column))).free
 
     def type(self, text: str) -> None:
         """Send text as typed, in one write."""

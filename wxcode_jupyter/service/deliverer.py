@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 from ..claude import delivery, screens
 from ..errors import AttentionNeeded, StoreUnavailable, TerminalClosed
+from ..models import Command
 from ..terminal.session import TerminalSession
 from .recorder import Recorder
 from .turns import Turns
@@ -48,7 +49,8 @@ class Deliverer:
         self._free.set()
         self._output = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._client_typed_at = self._stands_since = float("-inf")
+        self._client_typed_at = self._stands_since = self._sent_at = float("-inf")
+        self._sent = ""  # the text for which Enter was pressed last
 
     @property
     def typing(self) -> bool:
@@ -115,9 +117,14 @@ class Deliverer:
             except TerminalClosed:
                 self._turns.submit(command)  # how far it got, the transcript will tell
             else:
-                self._turns.submit(command)
-                await self._until_read(command.text)
+                await self._submitted(command)
         return True
+
+    async def _submitted(self, command: Command) -> None:
+        """Note that Enter was pressed for this command."""
+        self._turns.submit(command)
+        self._sent, self._sent_at = command.text, self._loop.time()
+        await self._until_read(command.text)
 
     async def _until_read(self, text: str) -> None:
         """Hold clients' keys until the CLI has read Enter: it takes what comes in one piece with it for the text's."""
@@ -136,12 +143,21 @@ class Deliverer:
         elif self._watch.stands(command.text) and self._is_alone() and not self._may_be_a_draft():
             with self.hold():
                 if await delivery.confirm(self._terminal, command.text):
-                    self._turns.submit(command)
-                    await self._until_read(command.text)
+                    await self._submitted(command)
         elif self._watch.withdrawn(turn=self._turns.active):
             self._turns.stand(None)
             self._recorder.requeue(command, "The text was taken out of the box before Enter was pressed.")
             self.maybe_queued = True
+
+    async def empty_kept_box(self) -> None:
+        """Take out of the box what the CLI has taken and yet left there, or nothing could be delivered any more.
+
+        2.1.197 leaves a text there whose Enter came just when a turn ended. What a client has typed since is his.
+        """
+        ours = self._client_typed_at < self._sent_at
+        if ours and self._watch.keeps(self._sent, turn=self._turns.active or self._turns.standing is not None):
+            self._sent = ""
+            await self.clear_box()
 
     def _may_be_a_draft(self) -> bool:
         """Whether a pasted block, which does not show its text, may be a client's own."""

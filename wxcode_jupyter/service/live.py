@@ -250,6 +250,7 @@ class LiveSession:
         if reading.kind is Kind.TRUST and self._loop.time() < self._trusted_until:
             return  # answered: what still shows of it is on its way out
         await self._deliverer.follow_standing()
+        await self._deliverer.empty_kept_box()
         self._attention = self._watch.attention(started=self._listener.started, turn=self._turns.active)
         if self._watch.mark_ready(started=self._listener.started):
             self.recorder.emit("session_ready", {"claude_session_id": self.claude_session_id})

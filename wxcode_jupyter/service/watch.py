@@ -19,6 +19,8 @@ STOPPED_S = 2.0  # how long the box must be idle after a Stop that the transcrip
 GIVEN_BACK_S = 0.5  # how long the prompt must stand in an idle box again before its turn counts as interrupted
 SILENT_S = 10.0  # how long an idle box must stand, and nothing be heard, before a turn counts as ended without a hook
 STANDS_S = 1.0  # how long a text that came late must stand in the box alone: a slow CLI may show the rest later
+KEPT_S = 2.0  # how long a text that was sent must stand in an idle box before it counts as forgotten there
+MENU_S = 0.5  # how long a menu that is not recognised must stand: a screen that is half drawn looks like one
 WITHDRAWN_S = 5.0  # how long the box must be empty again before a text without Enter counts as taken out by the user
 
 _HOOKS_DISABLED = (
@@ -109,7 +111,8 @@ class ScreenWatch:
             turn: Whether a turn runs: a menu then is Claude's question, not a reason of its own.
         """
         reading = self.reading
-        if reading.asks and not (reading.kind is Kind.MENU and turn):
+        menu = self._held("menu", reading.kind is Kind.MENU and not turn) >= MENU_S
+        if menu or (reading.asks and reading.kind is not Kind.MENU):
             return Attention(reading.kind.value, reading.message, self.text)
         if self._undelivered is not None:
             return self._undelivered
@@ -146,6 +149,11 @@ class ScreenWatch:
     def stands(self, text: str) -> bool:
         """Tell whether the text that was put in without Enter has stood in the box, alone, for a while."""
         return self._held("stands", self.reading.kind is Kind.BOX and self.holds(text)) >= STANDS_S
+
+    def keeps(self, text: str, *, turn: bool) -> bool:
+        """Tell whether a text that was sent stands in the box still, long after its turn."""
+        idle = self.reading.kind is Kind.BOX and not self.reading.busy and self._title_idle and not turn
+        return self._held("kept", idle and self.holds(text)) >= KEPT_S
 
     def holds(self, text: str) -> bool:
         """Whether this text stands in the box."""

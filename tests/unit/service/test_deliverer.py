@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from tests.support.scripted_terminal import box
-from wxcode_jupyter.claude.delivery import ENTER
+from wxcode_jupyter.claude.delivery import CLEAR_BOX, ENTER
 from wxcode_jupyter.models import Command, CommandStatus, LineageCause, OutputProject, TermSize
 from wxcode_jupyter.service import deliverer as module
 from wxcode_jupyter.service import watch
@@ -145,3 +145,23 @@ async def test_a_pasted_block_that_may_be_a_users_own_is_not_submitted(
     monkeypatch.setattr(watch, "STANDS_S", -1.0)  # at once
     await desk.deliverer.follow_standing()
     assert (ENTER in desk.terminal.written) is not typed
+
+
+@pytest.mark.parametrize("typed", [True, False])
+async def test_a_text_that_was_sent_and_stays_in_the_box_is_removed_unless_a_client_has_typed_since(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, typed: bool
+) -> None:
+    monkeypatch.setattr(module, "_ENTER_READ_S", 0.0)
+    delivery = await desk.begin()
+    desk.terminal.shown = TEXT
+    assert await delivery
+    if typed:
+        await desk.deliverer.write_from_client(b"\x1b[A")  # he has called it back
+    desk.watch.see(await desk.terminal.screen())
+    monkeypatch.setattr(watch, "KEPT_S", -1.0)  # at once
+    desk.turns.give_up()
+    emptying = asyncio.create_task(desk.deliverer.empty_kept_box())
+    await until(lambda: emptying.done() or CLEAR_BOX in desk.terminal.written)
+    desk.terminal.shown = ""
+    await emptying
+    assert (CLEAR_BOX in desk.terminal.written) is not typed

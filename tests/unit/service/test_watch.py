@@ -13,6 +13,8 @@ from wxcode_jupyter.service.turns import Turns
 from wxcode_jupyter.service.watch import (
     GIVEN_BACK_S,
     HOOKS_EXPECTED_S,
+    KEPT_S,
+    MENU_S,
     SILENT_S,
     STANDS_S,
     STOPPED_S,
@@ -168,3 +170,32 @@ class TestHooks:
         assert watch.kind() == "hooks_disabled"
         watch.hooks(missed=False)
         assert watch.kind() is None
+
+
+class TestMenus:
+    def test_one_that_is_not_recognised_must_stand_for_a_moment(self, watch: Watch) -> None:
+        """A first-run screen that is half drawn or half wiped away has nothing but its last line."""
+        watch.shown(Screen(("", "", " Enter to confirm · Esc to cancel"), (2, 0)))
+        assert watch.kind() is None
+        watch.time += MENU_S - 0.1
+        assert watch.kind() is None
+        watch.time += 0.1
+        assert watch.kind(turn=True) is None
+        assert watch.kind() is None
+        watch.time += MENU_S
+        assert watch.kind() == "menu"
+
+
+class TestKept:
+    def test_a_text_that_was_sent_counts_as_kept_when_it_stands_in_an_idle_box_after_its_turn(
+        self, watch: Watch
+    ) -> None:
+        watch.shown(box(TEXT))
+        assert not watch.keeps(TEXT, turn=True)
+        watch.time += KEPT_S
+        assert not watch.keeps(TEXT, turn=False)
+        watch.time += KEPT_S
+        assert not watch.keeps("something else", turn=False)
+        assert not watch.keeps(TEXT, turn=False)
+        watch.time += KEPT_S
+        assert watch.keeps(TEXT, turn=False)
