@@ -155,7 +155,8 @@ class Command:
     """One input for Claude: queued, delivered, acknowledged.
 
     A completed one has an ``outcome``: ``finished``, ``asks`` (its turn ended with a question in plain text) or
-    ``limited`` (at a usage limit, which ends at ``resets_at`` where the CLI says when); the latter two are not done.
+    ``limited`` (at a usage limit, which ends at ``resets_at`` where the CLI says when, or has ended then where it was
+    seen to be over before); the latter two are not done.
     ``seq`` orders the commands of one project, first in first out. ``prompt_id`` and ``claude_session_id`` say where
     the CLI's transcript has it, once it was accepted.
     """
@@ -276,7 +277,8 @@ class Attention:
 class SessionInfo:
     """A project's session as it is at one moment.
 
-    ``queued`` counts the commands that wait; ``clients`` the attached terminals. ``exit_code`` is negative for a signal
+    ``queued`` counts the commands that wait, and ``limited_until`` says until when a usage limit holds them (None: none
+    does); ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
     (as in ``subprocess``), None while the process lives or when nobody could collect it. ``message`` explains
     ``attention`` and ``exited``; ``screen`` is the text of the terminal in those states.
     """
@@ -291,6 +293,7 @@ class SessionInfo:
     rows: int | None = None
     cols: int | None = None
     queued: int = 0
+    limited_until: datetime | None = None
     attention: Attention | None = None
     message: str = ""
     screen: str | None = None

@@ -94,11 +94,25 @@ def test_a_usage_limit_is_no_failure_and_says_until_when(tmp_path: Path, cli_ver
         assert "You've hit your" in str(ended.last_message)
         with pytest.raises(UsageLimited, match="resets"):
             job.client.wait_for(ended)
-        # Whatever menu the CLI opens about it, nobody is needed.
+        # Whatever menu the CLI opens about it, nobody is needed; and what is queued is not stopped by it, too.
+        until(lambda: any(event.type == "queue_held" for event in job.client.events(project)))
+        info = job.until_state(project, SessionState.IDLE)
+        assert (info.queued, info.limited_until) == (1, ended.resets_at)
+        with pytest.raises(UsageLimited, match="goes out by itself"):
+            job.client.wait_for(after)
+        if claim == "five_hour":
+            job.client.start_session(project, now=True)
+        else:  # somebody tries whether it is over
+            terminal = job.terminal(project)
+            terminal.wait_connected()
+            terminal.type("hi")
+            until(lambda: "hi" in job.client.screen(project))
+            terminal.type("\r")
         assert job.done(after).outcome == "finished"
         until(lambda: job.client.session(project).state is SessionState.IDLE)
-        assert asked(job)[:2] == ["up to the limit", "hello"]
-        assert job.model.prompts == ["up to the limit", "hello"]
+        prompts = ["up to the limit", *(["hi"] if claim == "seven_day" else []), "hello"]
+        assert asked(job) == job.model.prompts == prompts
+        assert job.client.session(project).limited_until is None
 
 
 @each_cli

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,17 @@ def test_interrupt_stop_resume(demo: Notebook) -> None:
     assert demo.run("%wxmilestone stop").state is SessionState.STOPPED
     demo.run("%wxmilestone resume --fresh")
     assert demo.posted("/session") == [{}, {"fresh": True}]
+
+
+def test_what_a_usage_limit_holds_is_shown_and_sent_by_resume_now(demo: Notebook) -> None:
+    demo.run("%wxmilestone send hello")
+    (project,) = demo.api.projects
+    demo.api.set_session(project, "idle", queued=1, limited_until="2026-11-22T17:00:00+00:00")
+    status = demo.run("%wxmilestone status")
+    assert status.session.limited_until == datetime(2026, 11, 22, 17, tzinfo=UTC)
+    assert "held by a usage limit until 2026-11-22" in repr(status)
+    assert demo.run("%wxmilestone resume").session.limited_until is not None
+    assert demo.run("%wxmilestone resume --now").session.limited_until is None
 
 
 def test_doctor(demo: Notebook) -> None:

@@ -352,6 +352,8 @@ class FakeApi:
             case ("GET", ["session"]):
                 return 200, self.sessions[identifier]
             case ("POST", ["session"]):
+                if (body or {}).get("now"):
+                    self.set_session(identifier, self.sessions[identifier]["state"], limited_until=None)
                 self._start(identifier)
                 return 200, self.sessions[identifier]
             case ("DELETE", ["session"]):
@@ -461,6 +463,7 @@ def _session(project_id: str) -> dict[str, Any]:
         "rows": None,
         "cols": None,
         "queued": 0,
+        "limited_until": None,
         "attention": None,
         "message": "",
         "screen": None,

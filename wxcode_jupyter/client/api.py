@@ -300,14 +300,16 @@ class Client:
         """Return the session as it is now; a project without one has state ``stopped``."""
         return self._session("GET", project)
 
-    def start_session(self, project: Project | str, *, fresh: bool = False) -> SessionInfo:
+    def start_session(self, project: Project | str, *, fresh: bool = False, now: bool = False) -> SessionInfo:
         """Start or resume the conversation, or return the live session; it may still be ``starting`` then.
 
         Args:
             project: Which.
             fresh: Begin a new conversation; the old id stays in the lineage.
+            now: Send what a usage limit holds (``limited_until``) at once.
         """
-        return self._session("POST", project, body={"fresh": True} if fresh else {}, repeatable=not fresh)
+        body = {name: True for name, given in (("fresh", fresh), ("now", now)) if given}
+        return self._session("POST", project, body=body, repeatable=not fresh)
 
     resume = start_session
 
@@ -468,7 +470,8 @@ class Client:
 
         ``on_limit`` says what to do when its turn ends at a usage limit: ``fail`` raises ``UsageLimited``; ``wait``
         waits until the limit is over, asks Claude to go on (once, see `limits.py`), and returns the command that did.
-        By default an attended command is returned as it is, and any other fails.
+        By default an attended command is returned as it is, and any other fails. The same goes for a limit that holds
+        the command in the queue (``SessionInfo.limited_until``): an attended wait waits for its end.
         """
         watch = Watch(
             self,
@@ -476,6 +479,7 @@ class Client:
             timeout_s=timeout_s,
             attended=attended,
             policy=policy,
+            on_limit=on_limit,
             observer=observer,
         )
         ended = watch.until_final(command)

@@ -36,6 +36,8 @@ def describe(event: Event) -> str:
             return str(data.get("ref", ""))
         case "phases_unarchived" | "checkpoint_failed":
             return str(data.get("message", ""))
+        case "queue_held":
+            return f"a usage limit lasts until {data.get('until', '?')}"
         case "milestone_status":
             return str(data.get("status", ""))
         case _:

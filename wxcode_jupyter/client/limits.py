@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import UsageLimited
-from ..models import Command
+from ..models import Command, SessionInfo
 
 if TYPE_CHECKING:
     from .api import Client
@@ -55,6 +55,23 @@ def limited(command: Command) -> UsageLimited:
         command_id=command.id,
         resets_at=command.resets_at.isoformat() if command.resets_at else None,
     )
+
+
+def held(session: SessionInfo, command: Command | None) -> UsageLimited:
+    """Return the error that says until when a usage limit keeps what is queued, this command among it."""
+    until = session.limited_until
+    return UsageLimited(
+        f"{hold(session)} `%wxmilestone resume --now` sends it at once; `--on-limit wait` waits for it.",
+        command_id=command.id if command else None,
+        resets_at=until.isoformat() if until else None,
+    )
+
+
+def hold(session: SessionInfo) -> str:
+    """Return a sentence about what a usage limit holds."""
+    until = session.limited_until
+    when = f"{until.astimezone():%Y-%m-%d %H:%M %Z}" if until else "?"
+    return f"A usage limit lasts until {when}: what is queued ({session.queued}) goes out by itself then."
 
 
 def _said(command: Command) -> str:

@@ -90,6 +90,7 @@ def session(body: Json, project_id: str) -> SessionInfo:
         project_id=str(body.get("project_id") or project_id),
         state=_enum(SessionState, body["state"]),
         attention=attention,
+        limited_until=moment(body.get("limited_until")),
         message=str(body.get("message") or ""),
         screen=str(body.get("screen") or (attention.screen if attention else "")),
     )

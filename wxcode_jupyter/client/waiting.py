@@ -31,8 +31,9 @@ from ..errors import (
     WxcodeError,
 )
 from ..models import Command, CommandStatus, Event, Question, SessionInfo, SessionState, now
-from . import policies
+from . import limits, policies
 from .describe import describe
+from .limits import OnLimit
 from .policies import Policy
 from .values import asks_for_trust
 
@@ -71,6 +72,8 @@ class Watch:
         attended: Whether somebody can answer the CLI. If so, what is needed is told and waited for, else it is raised.
         policy: What is said to questions, and done when the time is up; by default an attended watch waits for
             somebody, and any other raises.
+        on_limit: Whether a usage limit that holds what is waited for is waited for as well, or raised; None raises it
+            where nobody is there.
         observer: Told about the events since ``since``, in order, each once.
         clock: Seconds that only rise; injected by tests, as is ``sleep``.
         sleep: Waits that many seconds.
@@ -85,6 +88,7 @@ class Watch:
         timeout_s: float | None = None,
         attended: bool = False,
         policy: Policy | None = None,
+        on_limit: OnLimit | None = None,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -94,6 +98,7 @@ class Watch:
         self._project_id = project_id
         self._attended = attended
         self._policy = policy or Policy("wait" if attended else "fail")
+        self._on_limit = on_limit or ("wait" if attended else "fail")
         self._observer = observer or (lambda progress: None)
         self._clock = clock
         self._sleep = sleep
@@ -118,6 +123,8 @@ class Watch:
             if command.status.final:
                 break
             self._check(session, f"while {_quoted(command.text)} was {command.status}")
+            if command.status is CommandStatus.QUEUED:
+                self._check_limit(session, command)
             self._pause(f"{_quoted(command.text)} is {command.status}")
         self._follow()
         _judge(command)
@@ -137,6 +144,7 @@ class Watch:
             if session.state is SessionState.IDLE and not running and not session.queued:
                 break
             needed = self._check(session, "while it was waited for")
+            self._check_limit(session)
             if needed and session.state is SessionState.WAITING and self._attended:
                 break
             self._pause(f"the session is {session.state}")
@@ -265,6 +273,16 @@ class Watch:
             self._told.add((needed.code, needed.message))
             self._tell("needed", needed.message)
         return True
+
+    def _check_limit(self, session: SessionInfo, command: Command | None = None) -> None:
+        """Raise, or tell once, that a usage limit holds what is queued."""
+        if session.limited_until is None or not session.queued:
+            return
+        if self._on_limit == "fail":
+            raise limits.held(session, command)
+        if ("limit", str(session.limited_until)) not in self._told:
+            self._told.add(("limit", str(session.limited_until)))
+            self._tell("limit", f"{limits.hold(session)} `%wxmilestone resume --now` sends it at once.")
 
     def _attention(self, session: SessionInfo) -> WxcodeError:
         shown = session.attention

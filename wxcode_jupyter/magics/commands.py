@@ -97,7 +97,7 @@ def status(context: Context, line: Line) -> Result:
 def resume(context: Context, line: Line) -> Result:
     """Attach to the live session, or resume the conversation, or begin a new one."""
     client, found = context.client, context.project(line["project"])
-    client.start_session(found, fresh=bool(line["fresh"]))
+    client.start_session(found, fresh=bool(line["fresh"]), now=bool(line["now"]))
     context.partial = lambda: current_session(client, client.get_project(found))
     notice_trouble(context, found)
     return current_session(client, client.get_project(found))

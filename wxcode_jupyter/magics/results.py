@@ -220,7 +220,7 @@ class SessionStatus(Result):
         if session.state.live:
             rows.append(("process", f"{session.pid}, since {clock(session.started_at)}"))
         if session.queued:
-            rows.append(("queued", str(session.queued)))
+            rows.append(("queued", _queue(session)))
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
         rows += progress_rows(self.gsd) if self.gsd else []
@@ -337,6 +337,13 @@ def _command_rows(command: Command) -> list[tuple[str, str]]:
         cut = command.last_message[:_MESSAGE_LIMIT]
         rows.append(("Claude said", cut + ("…" if len(cut) < len(command.last_message) else "")))
     return rows
+
+
+def _queue(session: SessionInfo) -> str:
+    if session.limited_until is None:
+        return str(session.queued)
+    when = f"{session.limited_until.astimezone():%Y-%m-%d %H:%M}"
+    return f"{session.queued}, held by a usage limit until {when}; `%wxmilestone resume --now` sends at once"
 
 
 def _state(session: SessionInfo) -> str:

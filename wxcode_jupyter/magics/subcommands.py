@@ -94,7 +94,11 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         Subcommand(
             "resume",
             "the return visit: attach to the live session, or resume the conversation",
-            options=(Option(("--fresh",), "begin a new conversation; the old id is kept in the lineage"), *_COMMON),
+            options=(
+                Option(("--fresh",), "begin a new conversation; the old id is kept in the lineage"),
+                Option(("--now",), "send what a usage limit holds in the queue at once"),
+                *_COMMON,
+            ),
         ),
         Subcommand(
             "send",

@@ -122,8 +122,10 @@ class SessionHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
         """Start or resume it."""
-        fresh = bool(self.body("SessionStart").get("fresh", False))
-        self.reply(await self.service.sessions.start(project_id, fresh=fresh))
+        body = self.body("SessionStart")
+        if body.get("now"):
+            await self.service.sessions.lift_limit(project_id)
+        self.reply(await self.service.sessions.start(project_id, fresh=bool(body.get("fresh", False))))
 
     @endpoint("execute", SESSION)
     async def delete(self, project_id: str) -> None:

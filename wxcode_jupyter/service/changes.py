@@ -37,10 +37,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """Claude has answered a prompt that is no command's."""
+
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requeued:
     """A command provably did not get into the conversation and may be delivered again."""
 
     command: Command
 
 
-Change = Bound | Accepted | Ended | Requeued
+Change = Bound | Accepted | Ended | Answered | Requeued

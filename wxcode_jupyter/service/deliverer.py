@@ -12,10 +12,11 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from ..claude import delivery, screens
 from ..errors import AttentionNeeded, StoreUnavailable, TerminalClosed
-from ..models import Command
+from ..models import Command, now
 from ..terminal.session import TerminalSession
 from .recorder import Recorder
 from .turns import Turns
@@ -26,18 +27,29 @@ log = logging.getLogger(__name__)
 _ENTER_READ_S = 1.0  # how long the CLI may take to read Enter
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _NO_KEYS = re.compile(rb"\x1b\[(?:<[\d;]*[Mm]|[IO])")  # the mouse, and the window's focus
+_HELD_LOOK_S = 30.0  # how often it is looked whether a usage limit is over
 _ALONE_S = 1.0  # how long ago a client's keys must be for the box to show all that stands in it
 
 
 class Deliverer:
     """Types for one session, and keeps clients' keys apart from what it types.
 
+    Args:
+        wake: Is called when a command may be waiting of which nothing else tells.
+
     Attributes:
         maybe_queued: Whether a command may be waiting; false spares the store a question.
     """
 
     def __init__(
-        self, project_id: str, terminal: TerminalSession, recorder: Recorder, turns: Turns, watch: ScreenWatch
+        self,
+        project_id: str,
+        terminal: TerminalSession,
+        recorder: Recorder,
+        turns: Turns,
+        watch: ScreenWatch,
+        *,
+        wake: Callable[[], None],
     ) -> None:
         self.maybe_queued = True
         self._project_id = project_id
@@ -45,6 +57,9 @@ class Deliverer:
         self._recorder = recorder
         self._turns = turns
         self._watch = watch
+        self._wake = wake
+        self._held_until: datetime | None = None  # as it was told last
+        self._hold_look: asyncio.TimerHandle | None = None
         self._free = asyncio.Event()
         self._free.set()
         self._output = asyncio.Event()
@@ -100,6 +115,9 @@ class Deliverer:
             if command is None:
                 self.maybe_queued = False
                 return False
+            if (until := await self._recorder.held_until()) is not None:
+                self._wait_for_limit(until)
+                return False
             if not await self._recorder.delivering(command, claude_session_id):
                 return False
         except StoreUnavailable:
@@ -125,6 +143,21 @@ class Deliverer:
         self._turns.submit(command)
         self._sent, self._sent_at = command.text, self._loop.time()
         await self._until_read(command.text)
+
+    def _wait_for_limit(self, until: datetime) -> None:
+        """Look again when the limit is over; in between too, because the clock may jump (a laptop's sleep)."""
+        self.maybe_queued = False
+        if until != self._held_until:
+            self._held_until = until
+            self._recorder.emit("queue_held", {"until": until.isoformat()}, key=f"held:{until.isoformat()}")
+        if self._hold_look is not None:
+            self._hold_look.cancel()
+        left_s = (until - now()).total_seconds()
+        self._hold_look = self._loop.call_later(min(max(left_s, 0.0), _HELD_LOOK_S), self._look_for_queued)
+
+    def _look_for_queued(self) -> None:
+        self.maybe_queued = True
+        self._wake()
 
     async def _until_read(self, text: str) -> None:
         """Hold clients' keys until the CLI has read Enter: it takes what comes in one piece with it for the text's."""

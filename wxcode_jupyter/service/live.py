@@ -74,8 +74,8 @@ class LiveSession:
         self._listener = Listener(
             spool, recorder, self._turns, self._watch, self.questions, claude_session_id=claude_session_id
         )
-        self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch)
         self._wake = asyncio.Event()
+        self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch, wake=self._wake.set)
 
     # -- what others see and ask --------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class LiveSession:
         return self._listener.claude_session_id
 
     def info(self) -> SessionInfo:
-        """Return the session as it is now (``queued`` is left to the caller)."""
+        """Return the session as it is now (what the queue is like is left to the caller)."""
         size = self.terminal.size
         return SessionInfo(
             project_id=self.project.id,

@@ -16,9 +16,10 @@ from ..claude.hooks import HookEvent
 from ..errors import StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
-from .changes import Accepted, Bound, Change, Ended, Requeued
+from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
 from .endings import ended
 from .events import EventLog
+from .limit import UsageLimit
 from .lineage import Lineage, cause_of
 from .outbox import Outbox
 
@@ -59,6 +60,7 @@ class Recorder:
         self._links_folder = links_folder
         self._conflict = conflict
         self._lineage = Lineage(store, project_id)
+        self._limit = UsageLimit(store, project_id)
 
     @property
     def pending(self) -> int:
@@ -118,6 +120,10 @@ class Recorder:
         page = await self._store.list_commands(self._project_id, statuses={CommandStatus.QUEUED}, limit=1)
         return page.items[0] if page.items else None
 
+    async def held_until(self) -> datetime | None:
+        """Return until when a usage limit holds what is queued, None where none does."""
+        return await self._limit.until()
+
     async def delivering(self, command: Command, claude_session_id: str) -> bool:
         """Take a queued command for delivery into this conversation; False when somebody else did."""
         changes = {
@@ -169,6 +175,8 @@ class Recorder:
                 if resets_at := fields.get("resets_at"):
                     news["resets_at"] = resets_at.isoformat()
                 self.emit(f"command_{fields['status'].value}", news)
+            case Answered():
+                self._outbox.put(self._limit.lift)
             case Requeued(command):
                 self.requeue(command, "Claude Code ended before the text was in the conversation.")
 

@@ -10,6 +10,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from ..claude import transcript
@@ -33,6 +34,7 @@ from ..workspace import resolve_workspace
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
+from .limit import UsageLimit
 from .lineage import Lineage
 from .live import LiveSession
 from .outbox import Outbox
@@ -69,7 +71,7 @@ class Sessions:
         self._starts: set[asyncio.Task[SessionInfo]] = set()
         self._launching = 0
         self._closing = False
-        self._queued: dict[str, int] = {}  # how many waited when the store was asked last
+        self._queues: dict[str, tuple[int, datetime | None]] = {}  # as the store told last: how many wait, held until
         self._endings: set[asyncio.Task[Any]] = set()
         self._idle = IdleTimeout(config.idle_timeout_s, self._count_queued)
 
@@ -111,13 +113,13 @@ class Sessions:
         else:
             info = session.info()
         try:
-            queued = await self._count_queued(project_id)
+            queue = await self._count_queued(project_id), await UsageLimit(self._store, project_id).until()
         except StoreUnavailable:
             if not info.state.live:
                 raise
-            queued = self._queued.get(project_id, 0)  # as far as it is known: what lives can be seen without the store
-        self._queued[project_id] = queued
-        return replace(info, queued=queued)
+            queue = self._queues.get(project_id, (0, None))  # what lives can be seen without the store
+        self._queues[project_id] = queue
+        return replace(info, queued=queue[0], limited_until=queue[1])
 
     async def screen_text(self, project_id: str) -> str:
         """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
@@ -132,6 +134,12 @@ class Sessions:
         session = self._live.get(project_id)
         if session is not None:
             session.enqueued()
+
+    async def lift_limit(self, project_id: str) -> None:
+        """Let what a usage limit holds go out at once. Nothing happens where none does. Raises ``NotFound``."""
+        await self._store.get_project(project_id)
+        if await UsageLimit(self._store, project_id).lift():
+            self.enqueued(project_id)
 
     def outbox(self, project_id: str) -> Outbox:
         """Return the project's outbox."""

@@ -1,10 +1,11 @@
 """Following Claude's turns: which command a prompt belongs to, whether it was taken, and how its turn ended.
 
-Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended`` and ``Requeued`` come
-out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook alone proves
-nothing, because another hook may refuse the prompt after ours has fired. Nor does `Stop` prove that a turn is over: a
-hook of the user's may send Claude on; the transcript says when it is (``ended``, within a tenth of a second). Hooks can
-be missing altogether; then the transcript tells which command a prompt belongs to as well, and whether it was answered.
+Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended``, ``Answered`` and
+``Requeued`` come out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook
+alone proves nothing, because another hook may refuse the prompt after ours has fired. Nor does `Stop` prove that a turn
+is over: a hook of the user's may send Claude on; the transcript says when it is (``ended``, within a tenth of a
+second). Hooks can be missing altogether; then the transcript tells which command a prompt belongs to as well, and
+whether it was answered.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..claude.hooks import HookEvent
 from ..claude.prompts import CliQueue, same_prompt
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
-from .changes import Accepted, Bound, Change, Ended, Requeued
+from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
 from .own_command import OwnCommand
 
 BLOCKED = (
@@ -260,6 +261,8 @@ class Turns:
             self._answers.pop(turn.prompt_id, None)
             if turn.command is not None:
                 self._changes.append(Ended(turn.command, turn.end.status, turn.end.last_message, turn.end.error))
+            elif turn.end.status is CommandStatus.COMPLETED:
+                self._changes.append(Answered(turn.prompt_id))
             self._turn = None
 
     def _take(self, prompt_id: str, text: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.waited_world import WaitedWorld
 from wxcode_jupyter.client import Policy, Project, transport
+from wxcode_jupyter.client.limits import OnLimit
 from wxcode_jupyter.client.policies import OnQuestion
 from wxcode_jupyter.client.waiting import OUTAGE_S, STEP_S, Watch
 from wxcode_jupyter.errors import (
@@ -23,18 +24,27 @@ from wxcode_jupyter.errors import (
     SessionNotRunning,
     StoreUnavailable,
     TrustRequired,
+    UsageLimited,
 )
 from wxcode_jupyter.models import SessionInfo, SessionState
 
 
 class World(WaitedWorld):
-    def watch(self, *, timeout_s: float | None = None, attended: bool = False, policy: Policy | None = None) -> Watch:
+    def watch(
+        self,
+        *,
+        timeout_s: float | None = None,
+        attended: bool = False,
+        policy: Policy | None = None,
+        on_limit: OnLimit | None = None,
+    ) -> Watch:
         return Watch(
             self.client,
             self.project.id,
             timeout_s=timeout_s,
             attended=attended,
             policy=policy,
+            on_limit=on_limit,
             observer=self.told.append,
             clock=lambda: self.time,
             sleep=self.nap,
@@ -291,3 +301,45 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(world: World, monkeypat
     monkeypatch.setattr(world.client, "session", session)
     world.watch().until_final(command)
     assert [progress.kind for progress in world.told].count("server") == 2
+
+
+def held(world: World) -> str:
+    """Let a usage limit hold what is queued, and return until when."""
+    until = "2026-11-22T17:00:00+00:00"
+    world.api.set_session(world.project.id, "idle", queued=1, limited_until=until)
+    return until
+
+
+def test_a_limit_that_holds_the_queue_is_raised_at_once_where_nobody_is(world: World) -> None:
+    command = world.client.send(world.project, "build it")
+    until = held(world)
+    with pytest.raises(UsageLimited, match="goes out by itself") as caught:
+        world.watch().until_final(command)
+    assert (caught.value.command_id, caught.value.resets_at) == (command.id, until)
+    with pytest.raises(UsageLimited, match="resume --now"):
+        world.watch(attended=True, on_limit="fail").until_idle()
+    assert world.time == 0.0
+
+
+@pytest.mark.parametrize(("attended", "on_limit"), [(True, None), (False, "wait")])
+def test_a_limit_that_holds_the_queue_is_waited_for_and_told_once(
+    world: World, attended: bool, on_limit: OnLimit | None
+) -> None:
+    command = world.client.send(world.project, "build it")
+    held(world)
+    world.api.happen(
+        *[lambda: world.api.emit(world.project.id, "tool_finished")] * 3,
+        lambda: world.api.set_session(world.project.id, "busy", queued=0, limited_until=None),
+        world.api.accept(),
+        world.api.end(outcome="finished"),
+    )
+    assert world.watch(attended=attended, on_limit=on_limit).until_final(command).outcome == "finished"
+    assert [progress.kind for progress in world.told].count("limit") == 1
+
+
+def test_a_limit_holds_nothing_that_runs_already(world: World) -> None:
+    command = world.client.send(world.project, "build it")
+    world.api.accept()()
+    held(world)
+    world.api.happen(world.api.end(outcome="finished"))
+    assert world.watch().until_final(command).outcome == "finished"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -11,9 +12,10 @@ import pytest
 
 from tests.support.scripted_terminal import box
 from wxcode_jupyter.claude.delivery import CLEAR_BOX, ENTER
-from wxcode_jupyter.models import Command, CommandStatus, LineageCause, OutputProject, TermSize
+from wxcode_jupyter.models import Command, CommandStatus, Event, LineageCause, OutputProject, TermSize, now
 from wxcode_jupyter.service import deliverer as module
 from wxcode_jupyter.service import watch
+from wxcode_jupyter.service.changes import Answered
 from wxcode_jupyter.service.deliverer import Deliverer
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.outbox import Outbox
@@ -50,11 +52,22 @@ class Desk:
     def __init__(self, recorder: Recorder, store: Store, command: Command) -> None:
         self.terminal = LateTerminal()
         self.turns = Turns()
+        self.woken = asyncio.Event()
         self.watch = ScreenWatch(asyncio.get_running_loop().time, ready_timeout_s=60.0)
         self.deliverer = Deliverer(
-            command.output_project_id, cast(TerminalSession, self.terminal), recorder, self.turns, self.watch
+            command.output_project_id,
+            cast(TerminalSession, self.terminal),
+            recorder,
+            self.turns,
+            self.watch,
+            wake=self.woken.set,
         )
-        self.store, self.command = store, command
+        self.store, self.command, self.recorder = store, command, recorder
+
+    async def events(self) -> tuple[Event, ...]:
+        """Return what was told, once it is written."""
+        await until(lambda: not self.recorder.pending)
+        return await self.store.load_events(self.command.output_project_id)
 
     async def begin(self) -> asyncio.Task[bool]:
         """Let the delivery go as far as the text that is put in."""
@@ -165,3 +178,38 @@ async def test_a_text_that_was_sent_and_stays_in_the_box_is_removed_unless_a_cli
     desk.terminal.shown = ""
     await emptying
     assert (CLEAR_BOX in desk.terminal.written) is not typed
+
+
+async def limited(desk: Desk, until: timedelta) -> None:
+    """Let a command before the one that waits have ended at a usage limit."""
+    before = await desk.store.append_command(Command(desk.store.new_id(), desk.command.output_project_id, "before"))
+    changes = {"status": CommandStatus.COMPLETED, "outcome": "limited", "resets_at": now() + until}
+    await desk.store.move_command(before.id, {CommandStatus.QUEUED}, changes)
+
+
+async def test_a_usage_limit_holds_what_is_queued_and_it_goes_out_when_that_is_over(desk: Desk) -> None:
+    await limited(desk, timedelta(seconds=0.3))
+    desk.watch.see(await desk.terminal.screen())
+    assert not await desk.deliverer.deliver_next("a", begin=lambda: None)
+    asks = [desk.deliverer.maybe_queued]
+    assert (await desk.store.get_command(desk.command.id)).status is CommandStatus.QUEUED
+    assert [event.type for event in await desk.events()] == ["queue_held"]
+    async with asyncio.timeout(10):
+        await desk.woken.wait()
+    assert [*asks, desk.deliverer.maybe_queued] == [False, True]  # nobody asks the store all the time
+    desk.terminal.shown = ""
+    delivery = await desk.begin()
+    desk.terminal.shown = TEXT
+    assert await delivery
+    assert desk.turns.command == desk.command
+
+
+async def test_a_prompt_of_somebody_elses_that_is_answered_lifts_the_limit(desk: Desk) -> None:
+    await limited(desk, timedelta(hours=3))
+    desk.watch.see(await desk.terminal.screen())
+    assert not await desk.deliverer.deliver_next("a", begin=lambda: None)
+    desk.recorder.change(Answered("u"), "a", None)
+    await until(lambda: not desk.recorder.pending)
+    delivery = await desk.begin()
+    desk.terminal.shown = TEXT
+    assert await delivery

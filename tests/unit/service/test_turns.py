@@ -12,7 +12,7 @@ from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.prompts import same_prompt
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command
-from wxcode_jupyter.service.changes import Accepted, Bound, Change, Ended, Requeued
+from wxcode_jupyter.service.changes import Accepted, Answered, Bound, Change, Ended, Requeued
 from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN, Turns
 
 TEXT, OTHERS = "build the thing", "what time is it?"
@@ -117,6 +117,8 @@ def in_words(change: Change) -> str:
             return f"accepted {prompt_id}" if command else f"user's {prompt_id}"
         case Ended(_, status):
             return status.value
+        case Answered(prompt_id):
+            return f"answered {prompt_id}"
         case Requeued():
             return "requeued"
 
@@ -161,23 +163,44 @@ def in_words(change: Change) -> str:
         ("submit, hook p, entry p, answer, halt p, exit", "bound p, accepted p, completed"),
         ("submit, hook p, entry p, answer, halt p, words, exit", "bound p, accepted p, interrupted"),
         ("submit, hook p, entry p, answer, halt p, own u, all", "bound p, accepted p, completed, user's u"),
-        ("user u, own u, halt u, submit, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
+        (
+            "user u, own u, halt u, submit, hook p, entry p, stop p",
+            "user's u, bound p, answered u, accepted p, completed",
+        ),
         # the user types as well
-        ("user u, entry u, stop u", "user's u"),
-        ("user u, entry u, stop u, submit, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
-        ("submit, user u, entry u, stop u, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
-        ("submit, user u, hook p, entry u, stop u, entry p, stop p", "bound p, user's u, accepted p, completed"),
-        ("submit, hook p, entry p, user u, stop p, entry u, stop u", "bound p, accepted p, completed, user's u"),
+        ("user u, entry u, stop u", "user's u, answered u"),
+        (
+            "user u, entry u, stop u, submit, hook p, entry p, stop p",
+            "user's u, answered u, bound p, accepted p, completed",
+        ),
+        (
+            "submit, user u, entry u, stop u, hook p, entry p, stop p",
+            "user's u, answered u, bound p, accepted p, completed",
+        ),
+        (
+            "submit, user u, hook p, entry u, stop u, entry p, stop p",
+            "bound p, user's u, answered u, accepted p, completed",
+        ),
+        (
+            "submit, hook p, entry p, user u, stop p, entry u, stop u",
+            "bound p, accepted p, completed, user's u, answered u",
+        ),
         ("submit, hook p, entry p, user u, tool u", "bound p, accepted p, interrupted"),  # ended without a word
         ("submit, hook p, user u, tool u", "bound p, failed"),
-        ("submit, hook p, own u, stop u", "bound p, failed, user's u"),
+        ("submit, hook p, own u, stop u", "bound p, failed, user's u, answered u"),
         ("submit, hook p, stop p, user u, tool u", "bound p, accepted p, completed"),  # its Stop proves it
-        ("submit, user u, entry u, stop u", "user's u"),
+        ("submit, user u, entry u, stop u", "user's u, answered u"),
         ("user u, idle, submit, hook p, entry p, stop p", "bound p, accepted p, completed"),
         # prompts in the CLI's queue: 2.1.330 reports them under the id of the turn that runs
         ("submit, hook p, entry p, queued, user p, stop p, own u, all", "bound p, accepted p, completed, user's u"),
-        ("user u, own u, submit, hook u, stop u, entry p, all, stop p", "user's u, bound p, accepted p, completed"),
-        ("user u, own u, submit, hook u, stop u, stop p, entry p, all", "user's u, bound p, accepted p, completed"),
+        (
+            "user u, own u, submit, hook u, stop u, entry p, all, stop p",
+            "user's u, answered u, bound p, accepted p, completed",
+        ),
+        (
+            "user u, own u, submit, hook u, stop u, stop p, entry p, all",
+            "user's u, answered u, bound p, accepted p, completed",
+        ),
         ("user u, own u, submit, hook u, entry p, stop p", "user's u, bound p, accepted p, completed"),
         ("submit, hook u, own u, all, entry p, stop p", "bound u, user's u, bound p, accepted p, completed"),
         ("user u, own u, submit, hook u, joined, stop u", "user's u, bound u, accepted u, completed"),
@@ -192,15 +215,21 @@ def in_words(change: Change) -> str:
         ("submit, entry p, all, words, answer, ended", "bound p, accepted p, completed"),
         ("submit, entry p, all, ended", "bound p, accepted p, completed"),
         ("submit, hook p, entry p, answer, ended, stop p", "bound p, accepted p, completed"),
-        ("user u, own u, stop u, submit, ended", "user's u"),  # of the turn before, read late
+        ("user u, own u, stop u, submit, ended", "user's u, answered u"),  # of the turn before, read late
         ("submit, entry p, all, error, idle", "bound p, accepted p, failed"),
         ("submit, entry p, all, answer, own u, all, idle, idle", "bound p, accepted p, completed, user's u"),
-        ("user u, own u, answer, stop u, submit, entry p, all, idle", "user's u, bound p, accepted p, interrupted"),
+        (
+            "user u, own u, answer, stop u, submit, entry p, all, idle",
+            "user's u, answered u, bound p, accepted p, interrupted",
+        ),
         # the text stands in the box, and the user presses Enter, or does not
         ("stand, hook p, entry p, stop p", "bound p, accepted p, completed"),
         ("stand, entry p, all, answer, idle", "bound p, accepted p, completed"),
-        ("stand, user u, own u, stop u", "user's u"),
-        ("stand, user u, own u, stop u, hook p, entry p, stop p", "user's u, bound p, accepted p, completed"),
+        ("stand, user u, own u, stop u", "user's u, answered u"),
+        (
+            "stand, user u, own u, stop u, hook p, entry p, stop p",
+            "user's u, answered u, bound p, accepted p, completed",
+        ),
         ("stand, exit", "requeued"),
         ("stand, hook p, exit", "bound p, requeued"),
         # another conversation begins
@@ -307,7 +336,8 @@ def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]
         if step not in ("submit", "stand") or not (story.turns.active or story.turns.standing):
             story.tell(step)
     for command_id in story.submitted:
-        mine = [change for change in story.changes if change.command and change.command.id == command_id]
+        noted = [change for change in story.changes if not isinstance(change, Answered)]
+        mine = [change for change in noted if change.command and change.command.id == command_id]
         words = [in_words(change).partition(" ")[0] for change in mine]
         assert words.count("accepted") <= 1
         # The last of them, and only that, says what became of it: nothing is lost, nothing ends twice.
@@ -324,7 +354,8 @@ def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]
 def test_after_the_end_nothing_is_open(steps: list[str]) -> None:
     story = told([*(step for step in steps if step not in ("submit", "stand")), "exit"])
     assert not story.turns.active
-    assert all(isinstance(change, Accepted) and change.command is None for change in story.changes)
+    noted = [change for change in story.changes if not isinstance(change, Answered)]
+    assert all(isinstance(change, Accepted) and change.command is None for change in noted)
 
 
 WRAPPED = '\n\n<pasted_content id="39d9">\nline 0\nline 1\n</pasted_content id="39d9">\n'
