@@ -1,6 +1,7 @@
 """Stands in claude's place with an input box, hooks and a transcript: enough for sessions that become idle and busy.
 
-A prompt that begins with ``wait`` is worked on until Esc, any other one is done at once; ``/exit`` ends it politely,
+A prompt that begins with ``wait`` is worked on until Esc, one with ``lose`` too, of which the transcript never tells; any
+other one is done at once. ``/exit`` ends it politely,
 and says so in the file ``said-goodbye`` in the working directory.
 """
 
@@ -64,9 +65,10 @@ class Box:
             sys.exit(0)
         self.prompt_id = str(uuid.uuid4())
         self.draw()
-        self.note("user", text)
+        if not text.startswith("lose"):
+            self.note("user", text)
         self.hook("UserPromptSubmit", prompt=text, prompt_id=self.prompt_id)
-        if not text.startswith("wait"):
+        if not text.startswith(("wait", "lose")):
             self.finish()
 
     def finish(self) -> None:

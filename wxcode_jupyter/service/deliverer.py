@@ -142,6 +142,7 @@ class Deliverer:
         """Note that Enter was pressed for this command."""
         self._turns.submit(command)
         self._sent, self._sent_at = command.text, self._loop.time()
+        self._watch.heard()
         await self._until_read(command.text)
 
     def _wait_for_limit(self, until: datetime) -> None:

@@ -30,6 +30,7 @@ from .watch import ScreenWatch
 
 log = logging.getLogger(__name__)
 
+_HURRY_S = 2.0  # how long it is looked every 20 ms for what is about to be heard; it may never come
 _TRUST_SETTLES_S = 3.0  # how long an answered trust screen may take to go away
 _UNKNOWN = "No conversation found with session ID"
 
@@ -178,7 +179,7 @@ class LiveSession:
             self._wake.set()
         elif self._watches_screen():
             # At most one look in 50 ms (200 ms in a turn), however much is printed.
-            spacing = 0.0 if self._turns.unconfirmed else 0.2 if self.state is SessionState.BUSY else 0.05
+            spacing = 0.0 if self._hurries() else 0.2 if self.state is SessionState.BUSY else 0.05
             if self._look_due is None:
                 self._look_due = self._loop.call_at(self._looked_at[1] + spacing, self._look_again)
 
@@ -189,8 +190,12 @@ class LiveSession:
     def _watches_screen(self) -> bool:
         return self.state is not SessionState.IDLE or self._deliverer.maybe_queued or self.questions.pending
 
+    def _hurries(self) -> bool:
+        """Whether the transcript is about to show what was submitted, or that a turn is over."""
+        return (self._turns.unconfirmed or self._turns.stopped) and self._watch.quiet_s < _HURRY_S
+
     async def _wait(self) -> None:
-        if self._turns.unconfirmed or self._turns.stopped:
+        if self._hurries():
             timeout: float | None = 0.02
         elif self._watches_screen():
             timeout = 0.25

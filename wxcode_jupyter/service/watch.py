@@ -45,7 +45,7 @@ class ScreenWatch:
         self.ready = False
         self._clock = clock
         self._ready_timeout_s = ready_timeout_s
-        self._waits_since = clock()
+        self._waits_since = self._heard_at = clock()
         self._title_idle = True
         self._undelivered: Attention | None = None
         self._surfaced = False  # whether anything came of the text that was not delivered
@@ -67,8 +67,14 @@ class ScreenWatch:
         self._waits_since = self._clock()
         self._since.clear()
 
+    @property
+    def quiet_s(self) -> float:
+        """For how many seconds nothing has been heard of the CLI, since Enter was pressed at the most."""
+        return self._clock() - self._heard_at
+
     def heard(self) -> None:
-        """Something was heard of the CLI: no turn has ended in silence."""
+        """Something was heard of the CLI, or Enter was pressed: no turn has ended in silence."""
+        self._heard_at = self._clock()
         self._since.pop("silent", None)
         self._since.pop("stopped", None)
 

@@ -182,6 +182,24 @@ class TestClosing:
         assert processes(config) == []
 
 
+async def test_what_is_about_to_be_heard_and_never_comes_is_not_looked_for_without_end(
+    service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    load = HookSpool.load
+
+    def noted(spool: HookSpool, *arguments: Any) -> list[HookEvent]:
+        looks.append(asyncio.get_running_loop().time())
+        return list(load(spool, *arguments))
+
+    monkeypatch.setattr(HookSpool, "load", noted)
+    command = await service.commands.enqueue(project.id, "lose it")
+    session = service.sessions.live(project.id)
+    await until(lambda: session.state is SessionState.BUSY)
+    await until(lambda: len(looks) > 2 and looks[-2] - looks[-3] > 0.2 < looks[-1] - looks[-2])
+    assert (await service.store.get_command(command.id)).status is CommandStatus.DELIVERING
+
+
 class TestFailures:
     async def test_a_start_is_given_up_while_what_the_session_before_left_cannot_be_written(
         self, config: Config, store: Store, project: OutputProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -199,3 +199,10 @@ class TestKept:
         assert not watch.keeps(TEXT, turn=False)
         watch.time += KEPT_S
         assert watch.keeps(TEXT, turn=False)
+
+
+def test_the_quiet_begins_anew_with_whatever_is_heard(watch: Watch) -> None:
+    watch.time += 3.0
+    assert watch.quiet_s == 3.0
+    watch.heard()
+    assert watch.quiet_s == 0.0
