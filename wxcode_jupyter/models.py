@@ -278,7 +278,8 @@ class SessionInfo:
     """A project's session as it is at one moment.
 
     ``queued`` counts the commands that wait, and ``limited_until`` says until when a usage limit holds them (None: none
-    does); ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
+    does); ``background`` has a line for each task that a turn which is over has left running, and that is waited for
+    (``busy``); ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
     (as in ``subprocess``), None while the process lives or when nobody could collect it. ``message`` explains
     ``attention`` and ``exited``; ``screen`` is the text of the terminal in those states.
     """
@@ -294,6 +295,7 @@ class SessionInfo:
     cols: int | None = None
     queued: int = 0
     limited_until: datetime | None = None
+    background: tuple[str, ...] = ()
     attention: Attention | None = None
     message: str = ""
     screen: str | None = None

@@ -464,6 +464,7 @@ def _session(project_id: str) -> dict[str, Any]:
         "cols": None,
         "queued": 0,
         "limited_until": None,
+        "background": [],
         "attention": None,
         "message": "",
         "screen": None,

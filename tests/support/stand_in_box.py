@@ -1,8 +1,8 @@
 """Stands in claude's place with an input box, hooks and a transcript: enough for sessions that become idle and busy.
 
-A prompt that begins with ``wait`` is worked on until Esc, one with ``lose`` too, of which the transcript never tells; any
-other one is done at once. ``/exit`` ends it politely,
-and says so in the file ``said-goodbye`` in the working directory.
+A prompt that begins with ``wait`` is worked on until Esc, one with ``lose`` too, of which the transcript never tells;
+any other one is done at once. ``/exit`` ends it politely, and says so in the file ``said-goodbye`` in the working
+directory.
 """
 
 from __future__ import annotations

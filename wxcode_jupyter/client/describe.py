@@ -36,6 +36,10 @@ def describe(event: Event) -> str:
             return str(data.get("ref", ""))
         case "phases_unarchived" | "checkpoint_failed":
             return str(data.get("message", ""))
+        case "background":
+            return f"the turn is over, and waits for {'; '.join(data.get('tasks') or ['?'])}"
+        case "background_let_go":
+            return f"runs on, and is waited for no longer: {'; '.join(data.get('tasks') or ['?'])}"
         case "queue_held":
             return f"a usage limit lasts until {data.get('until', '?')}"
         case "milestone_status":

@@ -91,6 +91,7 @@ def session(body: Json, project_id: str) -> SessionInfo:
         state=_enum(SessionState, body["state"]),
         attention=attention,
         limited_until=moment(body.get("limited_until")),
+        background=tuple(map(str, body.get("background") or ())),
         message=str(body.get("message") or ""),
         screen=str(body.get("screen") or (attention.screen if attention else "")),
     )

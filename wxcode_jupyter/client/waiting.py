@@ -125,7 +125,7 @@ class Watch:
             self._check(session, f"while {_quoted(command.text)} was {command.status}")
             if command.status is CommandStatus.QUEUED:
                 self._check_limit(session, command)
-            self._pause(f"{_quoted(command.text)} is {command.status}")
+            self._pause(f"{_quoted(command.text)} is {command.status}{_behind(session)}")
         self._follow()
         _judge(command)
         return command
@@ -147,7 +147,7 @@ class Watch:
             self._check_limit(session)
             if needed and session.state is SessionState.WAITING and self._attended:
                 break
-            self._pause(f"the session is {session.state}")
+            self._pause(f"the session is {session.state}{_behind(session)}")
         self._follow()
         return session
 
@@ -370,6 +370,10 @@ def _ended(session: SessionInfo, when: str) -> WxcodeError:
         screen=session.screen,
         project_id=session.project_id,
     )
+
+
+def _behind(session: SessionInfo) -> str:
+    return f", its turn over; in the background runs: {'; '.join(session.background)}" if session.background else ""
 
 
 def _quoted(text: str) -> str:

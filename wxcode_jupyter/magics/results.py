@@ -221,6 +221,7 @@ class SessionStatus(Result):
             rows.append(("process", f"{session.pid}, since {clock(session.started_at)}"))
         if session.queued:
             rows.append(("queued", _queue(session)))
+        rows += [("background", "; ".join(session.background))] if session.background else []
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
         rows += progress_rows(self.gsd) if self.gsd else []

@@ -85,6 +85,13 @@ class WxcodeApp(ExtensionApp):
     )
     env_deny = List(Unicode(), [], config=True, help="Patterns of environment variables that the CLI does not get.")
     ready_timeout_s = Float(60.0, min=1, config=True, help="How long the CLI may take to become ready, in seconds.")
+    background_wait_s = Float(
+        300.0,
+        min=0,
+        config=True,
+        help="How long a command whose turn is over waits for what it has left running in the background, since Claude "
+        "Code was last heard of, in seconds; 0: not at all. A server started there never ends.",
+    )
     headless = Bool(False, config=True, help="Set where a kernel started this server for itself.")
 
     @validate("claude_args")
@@ -135,6 +142,7 @@ class WxcodeApp(ExtensionApp):
             env_allow=tuple(self.env_allow),
             env_deny=tuple(self.env_deny),
             ready_timeout_s=self.ready_timeout_s,
+            background_wait_s=self.background_wait_s,
         )
 
     def initialize_settings(self) -> None:

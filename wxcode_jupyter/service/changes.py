@@ -44,10 +44,21 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Lingers:
+    """A turn is over, and what it has left running in the background is waited for; ``tasks`` has a line for each.
+
+    ``command`` is None for a turn that was no command's.
+    """
+
+    command: Command | None
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Requeued:
     """A command provably did not get into the conversation and may be delivered again."""
 
     command: Command
 
 
-Change = Bound | Accepted | Ended | Answered | Requeued
+Change = Bound | Accepted | Ended | Answered | Lingers | Requeued

@@ -33,6 +33,7 @@ class Config:
     env_allow: tuple[str, ...] = ()
     env_deny: tuple[str, ...] = ()
     ready_timeout_s: float = 60.0
+    background_wait_s: float = 300.0
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property

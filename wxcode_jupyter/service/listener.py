@@ -49,6 +49,7 @@ class Listener:
         self._transcript: Transcript | None = None
         self._seen: set[str] = set()  # keys of hook events that are still in the spool
         self._heard = 0  # how many hook events have come
+        self._more_hooks = False  # whether there may be some that were not read yet
         self._heard_before = 0  # and how many when the last delivery began
 
     @contextmanager
@@ -74,10 +75,12 @@ class Listener:
     def listen(self) -> bool:
         """Take everything that is there, and tell whether anything has become certain (see ``settle``)."""
         self.read_transcript()
-        unannounced = self._turns.unannounced
+        unannounced, noted = self._turns.unannounced, self._turns.noted
         certain = self._read_hooks()
         self._turns.begin_unannounced(unannounced)
         self.read_transcript()
+        # The hooks of an end that is noted only now may have come after those that were read.
+        self._more_hooks = self._turns.noted != noted
         return certain
 
     def begin_delivery(self) -> None:
@@ -92,7 +95,7 @@ class Listener:
 
     def settle(self) -> bool:
         """Write down what has become certain, and tell whether anything has."""
-        changes = self._turns.settle()
+        changes = self._turns.settle(more_hooks=self._more_hooks)
         for change in changes:
             if isinstance(change, Accepted) and change.command is not None:
                 self._watch.hooks(missed=self._heard == self._heard_before)
@@ -101,7 +104,7 @@ class Listener:
         return bool(changes)
 
     def _read_hooks(self) -> bool:
-        certain = False
+        certain, self._more_hooks = False, True
         for event in self._spool.load(self._seen):
             self._seen.add(event.key)
             self._heard += 1

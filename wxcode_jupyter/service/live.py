@@ -52,6 +52,7 @@ class LiveSession:
         resumes: bool,
         trust: bool,
         ready_timeout_s: float,
+        background_wait_s: float,
     ) -> None:
         self.project = project
         self.terminal = terminal
@@ -65,6 +66,7 @@ class LiveSession:
         self._message = ""
         self._loop = asyncio.get_running_loop()
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
+        self._background_wait_s = background_wait_s
         self._trusted_until = 0.0
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
         self._limit_menu_at = -1  # journal offset after the last try to leave it
@@ -98,6 +100,7 @@ class LiveSession:
             clients=self.terminal.clients,
             rows=size.rows,
             cols=size.cols,
+            background=self._turns.background,
             attention=self._attention,
             message=self._message or (self._attention.message if self._attention else ""),
             screen=self._watch.text if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
@@ -119,11 +122,17 @@ class LiveSession:
         await self._deliverer.write_from_client(data)
 
     async def interrupt(self) -> None:
-        """Press Esc. Raises ``SessionNotRunning`` when the process has ended."""
+        """Press Esc; what runs in the background of turns that are over goes on, and is waited for no longer.
+
+        Raises ``SessionNotRunning`` when the process has ended.
+        """
         if self.terminal.closed:
             raise SessionNotRunning("The session has ended; there is nothing to interrupt.")
-        self.questions.interrupted()
-        await self.terminal.write(delivery.ESCAPE)
+        lingers = self._turns.lingers
+        self._let_go()
+        if not lingers:
+            self.questions.interrupted()
+            await self.terminal.write(delivery.ESCAPE)
         self._wake.set()
 
     async def answer(self, question_id: str, choices: list[Any] | None, text: str | None, by: str) -> Question:
@@ -221,7 +230,14 @@ class LiveSession:
         if self.state is SessionState.IDLE and self._deliverer.maybe_queued and not self._ending:
             await self._deliver_next()
 
+    def _let_go(self) -> None:
+        if self._turns.background:
+            self.recorder.emit("background_let_go", {"tasks": list(self._turns.background)})
+            self._turns.let_go()
+
     def _settle(self) -> None:
+        if self._turns.lingers and self._watch.quiet_s >= self._background_wait_s:
+            self._let_go()
         if self._listener.settle():
             self._deliverer.maybe_queued = True
 

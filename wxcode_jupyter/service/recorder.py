@@ -16,7 +16,7 @@ from ..claude.hooks import HookEvent
 from ..errors import StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
-from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
+from .changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued
 from .endings import ended
 from .events import EventLog
 from .limit import UsageLimit
@@ -177,6 +177,8 @@ class Recorder:
                 self.emit(f"command_{fields['status'].value}", news)
             case Answered():
                 self._outbox.put(self._limit.lift)
+            case Lingers(of, tasks):
+                self.emit("background", {"command_id": of.id if of else None, "tasks": list(tasks)})
             case Requeued(command):
                 self.requeue(command, "Claude Code ended before the text was in the conversation.")
 

@@ -303,6 +303,7 @@ class Sessions:
             resumes=line.resumes,
             trust=self._trusts(options, workspace),
             ready_timeout_s=self._config.ready_timeout_s,
+            background_wait_s=self._config.background_wait_s,
         )
         self._live[project_id] = session
         self._tasks[project_id] = asyncio.create_task(self._follow(session, recorder, folder))

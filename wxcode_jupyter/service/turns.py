@@ -1,22 +1,23 @@
 """Following Claude's turns: which command a prompt belongs to, whether it was taken, and how its turn ended.
 
-Pure: hooks, transcript entries and looks at the screen go in; ``Bound``, ``Accepted``, ``Ended``, ``Answered`` and
-``Requeued`` come out of ``settle``. A prompt counts as taken only when the transcript has it (by prompt id); the hook
-alone proves nothing, because another hook may refuse the prompt after ours has fired. Nor does `Stop` prove that a turn
-is over: a hook of the user's may send Claude on; the transcript says when it is (``ended``, within a tenth of a
-second). Hooks can be missing altogether; then the transcript tells which command a prompt belongs to as well, and
-whether it was answered.
+Pure: hooks, transcript entries and looks at the screen go in; the values of `changes.py` come out of ``settle``. A
+prompt counts as taken only when the transcript has it (by prompt id); the hook alone proves nothing, because another
+hook may refuse the prompt after ours has fired. Nor does `Stop` prove that a turn is over: a hook of the user's may
+send Claude on; the transcript says when it is (``ended``, within a tenth of a second). What it left running in the
+background is then waited for (`background.py`). Hooks can be missing altogether; then the transcript tells which
+command a prompt belongs to as well, and whether it was answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ..claude.hooks import HookEvent
 from ..claude.prompts import CliQueue, same_prompt
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
+from .background import Background, is_news, running
 from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
 from .own_command import OwnCommand
 
@@ -60,6 +61,7 @@ class Turns:
         self._submitted: Command | None = None
         self._standing: Command | None = None
         self._own = OwnCommand()
+        self._background = Background()
         self._turn: _Turn | None = None
         self._next: list[_Turn] = []  # reported while another turn seems to run
         self._taken: set[str] = set()
@@ -67,6 +69,7 @@ class Turns:
         self._answers: dict[str, _End | None] = {}  # how the transcript says that the turn of a prompt has ended
         self._known: set[str] = set()  # prompts of which a turn was made
         self._unannounced: dict[str, str] = {}  # prompts of the transcript that no hook has reported, and their texts
+        self._left: dict[str, Mapping[str, str]] = {}  # what runs on, as the last Stop of a prompt's turn has said
         self._over: dict[str, _End] = {}  # ends reported of prompts that are not known yet
         self._cli_queue = CliQueue()
         self._blocked = ""  # what the CLI says of the prompt that a hook refused
@@ -74,7 +77,21 @@ class Turns:
 
     @property
     def active(self) -> bool:
-        """Whether a turn runs or is about to, or a submitted command has not been seen in one yet."""
+        """Whether a turn runs or is about to, a submitted command has not been seen in one yet, or a turn lingers."""
+        return self._foreground or bool(self.background)
+
+    @property
+    def background(self) -> tuple[str, ...]:
+        """What turns that are over have left running and is waited for, a line for each."""
+        return self._background.tasks
+
+    @property
+    def lingers(self) -> bool:
+        """Whether nothing is waited for but what runs in the background."""
+        return bool(self.background) and not self._foreground
+
+    @property
+    def _foreground(self) -> bool:
         return bool(self._turn or self._submitted or self._own.command or self._unannounced or self._cli_queue)
 
     @property
@@ -92,6 +109,12 @@ class Turns:
     def unannounced(self) -> frozenset[str]:
         """The prompts in the transcript that no hook has reported so far; see ``begin_unannounced``."""
         return frozenset(self._unannounced)
+
+    @property
+    def noted(self) -> str | None:
+        """The prompt of the turn that runs where it is over, and no `Stop` was heard of it."""
+        turn = self._turn
+        return turn.prompt_id if turn and turn.end and turn.end.over and turn.prompt_id not in self._left else None
 
     @property
     def awaits_hook(self) -> bool:
@@ -140,6 +163,7 @@ class Turns:
             case "Stop":
                 message = event.data.get("last_assistant_message")
                 said = message if isinstance(message, str) else None
+                self._left[event.prompt_id or (self._turn.prompt_id if self._turn else "")] = running(event.data)
                 self._end_reported(event.prompt_id, _End(CommandStatus.COMPLETED, said, over=False))
             case "StopFailure":
                 error = event.data.get("error") or event.data.get("error_details") or "The turn failed."
@@ -152,6 +176,7 @@ class Turns:
                 while self._turn is not None:
                     self._abandon()
                     self._advance()
+                self.let_go()
             case "PreToolUse" | "PostToolUse" | "PermissionRequest":
                 self._skip_to(event.prompt_id)
                 self._goes_on(event.prompt_id)
@@ -179,7 +204,7 @@ class Turns:
                 self._blocked = entry.text.partition("Original prompt:")[0].strip()
             case "stopped":
                 self._end(None, _End(CommandStatus.FAILED, error=entry.text))
-            case "queued":
+            case "queued" if not self._has_begun(entry.text):
                 self._cli_queue.add(entry.text)
             case "unqueued":
                 self._cli_queue.remove(entry.text)
@@ -197,6 +222,10 @@ class Turns:
         for prompt_id in prompt_ids:
             if prompt_id in self._unannounced:
                 self._begin(prompt_id, self._unannounced.pop(prompt_id))
+
+    def let_go(self) -> None:
+        """Wait no longer for what runs in the background."""
+        self._changes += self._background.let_go()
 
     def refuse(self, reason: str) -> None:
         """The CLI said that it does not know the submitted command (no hook fires for that)."""
@@ -243,27 +272,42 @@ class Turns:
             self._conclude()
             self._turn = None
             self._advance()
+        self.let_go()
 
-    def settle(self) -> list[Change]:
-        """Return what has become certain since the last call, in order."""
-        self._conclude()
+    def settle(self, *, more_hooks: bool = False) -> list[Change]:
+        """Return what has become certain since the last call, in order.
+
+        With ``more_hooks`` (some may not have been taken yet) an end that is ``noted`` waits for its `Stop`, which says
+        what runs on.
+        """
+        self._conclude(more_hooks=more_hooks)
         self._advance()
         changes, self._changes = self._changes, []
         return changes
 
-    def _conclude(self) -> None:
+    def _conclude(self, *, more_hooks: bool = False) -> None:
         """Draw the conclusions about the turn that runs."""
         turn = self._turn
         if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
             turn.accepted = True
             self._changes.append(Accepted(turn.command, turn.prompt_id))
-        if turn is not None and turn.accepted and turn.end is not None and turn.end.over:
+        ended = turn is not None and turn.accepted and not (more_hooks and self.noted)
+        if ended and turn is not None and turn.end is not None and turn.end.over:
             self._answers.pop(turn.prompt_id, None)
-            if turn.command is not None:
-                self._changes.append(Ended(turn.command, turn.end.status, turn.end.last_message, turn.end.error))
-            elif turn.end.status is CommandStatus.COMPLETED:
-                self._changes.append(Answered(turn.prompt_id))
             self._turn = None
+            self._finish(turn, turn.end)
+
+    def _finish(self, turn: _Turn, end: _End) -> None:
+        left = self._left.pop(turn.prompt_id, None)
+        if turn.command is not None:
+            ended = Ended(turn.command, end.status, end.last_message, end.error)
+            self._changes += self._background.end(ended, left or {})
+            return
+        if end.status is CommandStatus.COMPLETED:
+            self._changes.append(Answered(turn.prompt_id))
+        self._changes += self._background.end_other(
+            end.status, end.last_message, end.error, left, news=is_news(turn.text)
+        )
 
     def _take(self, prompt_id: str, text: str) -> None:
         """A prompt is in the transcript."""
@@ -309,6 +353,11 @@ class Turns:
         if turn and turn.accepted and turn.command is None and command and same_prompt(text, command.text):
             turn.command, self._submitted = command, None
             self._changes += (Bound(command, turn.prompt_id), Accepted(command, turn.prompt_id))
+
+    def _has_begun(self, text: str) -> bool:
+        """Whether the turn of what the CLI has queued was reported before the transcript told that it was queued."""
+        turns = (*filter(None, (self._turn,)), *self._next)
+        return any(turn.prompt_id not in self._taken and same_prompt(turn.text, text) for turn in turns)
 
     def _advance(self) -> None:
         if self._turn is None and self._next:

@@ -139,7 +139,8 @@ class ScreenWatch:
         that a hook refused it, Claude has stopped and nothing happens beside an idle box for two seconds, or nothing at
         all has happened there for ten. On a slow machine an idle box alone proves nothing: the spinner comes late.
         """
-        idle = turns.active and self.reading.kind is Kind.BOX and not self.reading.busy and self._title_idle
+        running = turns.active and not turns.lingers
+        idle = running and self.reading.kind is Kind.BOX and not self.reading.busy and self._title_idle
         given_back = idle and not turns.awaits_hook and self.holds(turns.text)
         refused = idle and not given_back and turns.blocked
         ended = (

@@ -12,7 +12,7 @@ from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.prompts import same_prompt
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command
-from wxcode_jupyter.service.changes import Accepted, Answered, Bound, Change, Ended, Requeued
+from wxcode_jupyter.service.changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued
 from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN, Turns
 
 TEXT, OTHERS = "build the thing", "what time is it?"
@@ -119,6 +119,8 @@ def in_words(change: Change) -> str:
             return status.value
         case Answered(prompt_id):
             return f"answered {prompt_id}"
+        case Lingers(_, tasks):
+            return f"waits for {len(tasks)}"
         case Requeued():
             return "requeued"
 
