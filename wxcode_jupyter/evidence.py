@@ -80,6 +80,24 @@ class CommandSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Forked:
+    """A project that was made as another one was before a milestone.
+
+    ``copy_id`` is the milestone there, pending; ``claude_session_id`` the conversation that is resumed, None where it
+    begins anew (``note`` says why, where the first one's could not be cut).
+    """
+
+    milestone_id: str
+    checkpoint: str
+    project_id: str
+    name: str
+    workspace_path: str
+    copy_id: str
+    claude_session_id: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rewound:
     """A workspace and a conversation that went back to before a milestone.
 

@@ -149,6 +149,33 @@ class Repository:
                 await self._run("checkout-index", "--force", "-z", "--stdin", more=own, stdin=paths)
         return len(back), len(gone)
 
+    async def copy(self, commit: str, folder: str) -> None:
+        """Make an empty folder (a real path) have the files of a commit that ``keep`` has made.
+
+        Where the workspace is the repository's root the folder becomes a clone, its branch at what it was at when the
+        commit was made, its ``origin`` that of this repository. Nothing of this repository changes.
+        """
+        async with _limit(self._timeout_s):
+            if not self._prefix:
+                await self._clone(commit, folder)
+            tree = {"GIT_DIR": await self._text("rev-parse", "--absolute-git-dir"), "GIT_WORK_TREE": folder}
+            with self._own_index() as own:
+                await self._run("read-tree", commit, more=own)
+                await self._run("checkout-index", "--all", "--force", more=own | tree)
+
+    async def _clone(self, commit: str, folder: str) -> None:
+        await self._run("clone", "--quiet", "--no-hardlinks", "--no-checkout", "--", self._workspace, folder)
+        other = Repository(folder, self._environment, timeout_s=self._timeout_s)
+        remotes = (await self._text("remote")).split()
+        if "origin" in remotes:
+            await other._run("remote", "set-url", "origin", await self._text("remote", "get-url", "origin"))
+        else:
+            await other._run("remote", "remove", "origin")
+        if await other._text("rev-list", "--all", "--max-count=1"):
+            made = await self._text("show", "--no-patch", "--format=%ct", commit)
+            base = await other._text("rev-list", "--max-count=1", f"--before={made}", "HEAD")
+            await other._run("reset", "--quiet", "--mixed", base or "HEAD")
+
     async def kept(self, name: str) -> dict[str, str]:
         """Return the commits that references under ``name`` (or ``name`` itself) have, by reference."""
         listing = await self._text("for-each-ref", "--format=%(objectname) %(refname)", name)

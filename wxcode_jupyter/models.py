@@ -92,6 +92,7 @@ class LineageCause(StrEnum):
     RESUMED = "resumed"  # the user went back to an older one with /resume in the CLI
     UNBORN = "unborn"  # replaced an id in which nothing was ever asked
     REWIND = "rewind"  # goes back to before a milestone
+    FORK = "fork"  # the first of a project that was made of another
     ADOPTED = "adopted"  # found in a document that wxcode wrote
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, until
+from tests.support.keys import ENTER, press, put_draft
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import UsageLimited
 from wxcode_jupyter.models import CommandStatus, SessionState
@@ -105,12 +106,11 @@ def test_a_usage_limit_is_no_failure_and_says_until_when(tmp_path: Path, cli_ver
         else:  # somebody tries whether it is over
             terminal = job.terminal(project)
             terminal.wait_connected()
-            terminal.type("hi")
-            until(lambda: "hi" in job.client.screen(project))
-            terminal.type("\r")
+            put_draft(job, project, terminal, "over?")
+            press(terminal, ENTER, lambda: "over?" in job.model.prompts)
         assert job.done(after).outcome == "finished"
         until(lambda: job.client.session(project).state is SessionState.IDLE)
-        prompts = ["up to the limit", *(["hi"] if claim == "seven_day" else []), "hello"]
+        prompts = ["up to the limit", *(["over?"] if claim == "seven_day" else []), "hello"]
         assert asked(job) == job.model.prompts == prompts
         assert job.client.session(project).limited_until is None
 

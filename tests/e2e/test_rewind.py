@@ -12,6 +12,7 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.job import Job
 from wxcode_jupyter.errors import ChangedSince, NoCheckpoint, SessionAlive
+from wxcode_jupyter.models import Milestone
 from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(300)]
@@ -35,6 +36,22 @@ def said(job: Job) -> str:
     return json.dumps(job.model.turn_requests[-1]["messages"])
 
 
+def fork(job: Job, second: Milestone, first: Milestone) -> None:
+    """Make another project of what this one was before its second milestone while its session lives; go on there."""
+    asked = len(job.model.turn_requests)
+    done = job.client.fork(second, "Second Try")
+    assert len(job.model.turn_requests) == asked
+    folder = Path(done.workspace_path)
+    assert (folder / "one.txt").exists() and (folder / ".planning" / "one.md").exists()
+    assert not (folder / "two.txt").exists()
+    job.client.update_project(done.project_id, trust=True)
+    answer = job.done(job.client.send(done.project_id, "What have we done there?"), timeout_s=90)
+    assert answer.claude_session_id == done.claude_session_id
+    assert first.id in said(job) and second.id not in said(job)
+    assert str(folder) in said(job) and f"{job.workspace}/" not in said(job)
+    job.client.stop(done.project_id)
+
+
 @each_cli
 def test_files_and_conversation_go_back_to_before_the_milestone(tmp_path: Path, cli_version: str) -> None:
     with Job(tmp_path, cli_version, rules=[writes("one"), writes("two")], gsd="1.14.0") as job:
@@ -52,6 +69,9 @@ def test_files_and_conversation_go_back_to_before_the_milestone(tmp_path: Path, 
         (workspace / "late.txt").write_text("by hand\n")
         late = (workspace / "late.txt").stat().st_mtime + 60
         os.utime(workspace / "late.txt", (late, late))
+
+        fork(job, second, first)
+        assert (workspace / "two.txt").exists() and client.get_project(project).claude_session_id == old
 
         with pytest.raises(SessionAlive):
             client.rewind(second)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.magics.conftest import Notebook
 from wxcode_jupyter.errors import ChangedSince, SessionAlive
-from wxcode_jupyter.magics import RewindResult
+from wxcode_jupyter.magics import ForkResult, RewindResult, UsageMistake
 
 
 @pytest.fixture
@@ -42,3 +42,20 @@ def test_later_changes_are_taken_back_only_by_word(started: Notebook) -> None:
     with pytest.raises(ChangedSince, match=r"a\.txt"):
         started.run("%wx rewind login")
     assert started.run("%wx rewind login --yes").ok
+
+
+def test_a_fork_leaves_the_project_and_its_session_alone(started: Notebook) -> None:
+    result = started.run("%wx rewind --fork other --workspace /w/there login")
+    assert isinstance(result, ForkResult)
+    for text in ("/w/there", "refs/wxcode/m/1", "s-3", 'project "other"', 'start "login"'):
+        assert text in repr(result)
+    assert started.posted("fork") == [{"name": "other", "workspace_path": "/w/there"}]
+    assert started.api.sessions[project_id(started)]["state"] == "busy"
+    assert started.posted("rewind") == []
+
+
+@pytest.mark.parametrize("line", ["--workspace /w/there login", "--fork other --yes login"])
+def test_what_does_not_belong_together_is_a_mistake(started: Notebook, line: str) -> None:
+    with pytest.raises(UsageMistake, match="--fork"):
+        started.run(f"%wx rewind {line}")
+    assert started.posted("rewind") == started.posted("fork") == []

@@ -307,6 +307,11 @@ class FakeApi:
             case ("POST", ["rewind"]):
                 saved = {"checkpoint": "refs/wxcode/m/1", "saved": "refs/wxcode/m/rewind-1", "claude_session_id": "s-2"}
                 return 200, {"milestone_id": milestone["id"], "restored": 2, "removed": 1, **saved}
+            case ("POST", ["fork"]):
+                made = {"project_id": str(ObjectId()), "copy_id": str(ObjectId()), "claude_session_id": "s-3"}
+                folder = body.get("workspace_path") or f"/w/{body['name']}"
+                told = {"milestone_id": milestone["id"], "checkpoint": "refs/wxcode/m/1", "name": body["name"]}
+                return 201, {**told, **made, "workspace_path": folder, "note": ""}
             case ("GET", ["changes"]):
                 none: dict[str, Any] = {
                     "checkpoint": None,

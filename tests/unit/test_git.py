@@ -323,3 +323,46 @@ async def test_what_could_not_be_saved_is_not_overwritten(work: Work, monkeypatc
     work.write("grows.txt", "x" * 11)
     assert await repository.restore(tree, await repository.picture()) == (0, 0)
     assert (work.folder / "grows.txt").read_text() == "x" * 11
+
+
+@pytest.mark.parametrize("origin", ["", "https://example.org/ada.git"], ids=["no origin", "origin"])
+async def test_a_copy_is_a_clone_at_the_time_of_the_picture_with_its_files(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    if origin:
+        work.git("remote", "add", "origin", origin)
+    work.write("a.txt", "1\n")
+    work.git("add", ".")
+    work.environment["GIT_COMMITTER_DATE"] = "2020-01-01T00:00:00Z"
+    work.git("commit", "-qm", "first")
+    base = work.git("rev-parse", "HEAD")
+    work.write("a.txt", "2\n")
+    work.write("sub/new.txt", "1\n")
+    repository = await opened(work)
+    picture = await repository.picture()
+    await repository.keep("refs/wxcode/m/1", picture.tree, "before")
+    work.environment["GIT_COMMITTER_DATE"] = "2099-01-01T00:00:00Z"
+    work.git("add", ".")
+    work.git("commit", "-qm", "later")
+    before = (work.state(), work.git("for-each-ref"))
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    await repository.copy("refs/wxcode/m/1", str(folder))
+    assert (work.state(), work.git("for-each-ref")) == before
+    assert (folder / "a.txt").read_text() == "2\n"
+    assert (folder / "sub" / "new.txt").read_text() == "1\n"
+    monkeypatch.setattr(work, "folder", folder)
+    assert work.git("rev-parse", "HEAD") == base
+    assert work.git("status", "--porcelain").split() == ["M", "a.txt", "??", "sub/"]
+    assert work.git("remote", "-v").split()[1:2] == ([origin] if origin else [])
+
+
+async def test_a_copy_of_a_folder_further_down_has_its_files_only(work: Work, tmp_path: Path) -> None:
+    work.write("above.txt", "1\n")
+    work.write("below/a.txt", "1\n")
+    repository = await opened(work, work.folder / "below")
+    await repository.keep("refs/wxcode/m/1", (await repository.picture()).tree, "before")
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    await repository.copy("refs/wxcode/m/1", str(folder))
+    assert [path.name for path in folder.iterdir()] == ["a.txt"]

@@ -3,17 +3,19 @@
 Seen with 2.1.197 and 2.1.330: only ``--print`` knows ``--resume-session-at`` (an interactive CLI ignores it, and
 2.1.197 ``--fork-session`` beside ``--session-id`` too). With one of the CLI's own commands as its prompt no model is
 asked; what that prints stays in the new conversation. The message is named by the ``uuid`` of its entry in the
-transcript.
+transcript. A transcript that is moved to another folder's is resumed there, as it stands.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 #: The CLI answers it by itself, in both modes and versions.
 _NO_QUESTION = "/cost"
+_THOUGHTS = ("thinking", "redacted_thinking")
 #: What ``message_before`` returns where nothing was said before the prompt.
 BEGINNING = ""
 
@@ -22,6 +24,30 @@ def fork_line(claude_command: Sequence[str], *, old: str, new: str, message: str
     """Return the command line that makes conversation ``new`` of what ``old`` has up to a message, and exits."""
     options = ("--resume", old, "--fork-session", "--session-id", new, "--resume-session-at", message)
     return (*claude_command, "-p", _NO_QUESTION, *options)
+
+
+def relocated(lines: Iterable[bytes], old: str, new: str) -> Iterator[bytes]:
+    """Yield the lines of a transcript with one folder's path replaced by another's, wherever it is named.
+
+    Else the CLI would go on in the old folder's files. What the model has thought stays as it is: it is signed.
+    """
+    path = re.compile(re.escape(old) + r"(?![\w.-])")
+    for line in lines:
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue  # cut off, by whatever
+        yield json.dumps(_replaced(data, path, new), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _replaced(value: Any, path: re.Pattern[str], new: str) -> Any:
+    if isinstance(value, str):
+        return path.sub(lambda _: new, value)
+    if isinstance(value, list):
+        return [_replaced(item, path, new) for item in value]
+    if isinstance(value, dict) and value.get("type") not in _THOUGHTS:
+        return {key: _replaced(item, path, new) for key, item in value.items()}
+    return value
 
 
 def message_before(lines: Iterable[bytes], prompt_id: str) -> str | None:

@@ -10,7 +10,7 @@ import httpx
 from bson import ObjectId
 
 from ..errors import AlreadyStarted, NameTaken, NotFound
-from ..evidence import Changes, CommandSummary, Rewound
+from ..evidence import Changes, CommandSummary, Forked, Rewound
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, Question, SessionInfo
 from . import discovery, limits, parse
 from .gsd import GsdStatus, gsd_status
@@ -261,6 +261,23 @@ class Client:
         path, key = f"milestones/{found.id}/rewind", found.output_project_id
         body = self._router.request("POST", path, project_id=key, body={"yes": yes})
         return parse.checked(parse.rewound, body, "a rewind")
+
+    def fork(self, milestone: Milestone | str, name: str, *, workspace_path: str | None = None) -> Forked:
+        """Make a second project of what the milestone's project was before it; the first stays as it is.
+
+        Args:
+            milestone: Which; in the second project it is pending.
+            name: The second project's name.
+            workspace_path: Its folder, new or empty; by default one next to the first's.
+
+        Raises:
+            NoCheckpoint, NameTaken, FolderTaken, InvalidPath, ConversationUnknown, GitUnavailable: Nothing was made.
+        """
+        found = self._resolve(milestone)
+        path, key = f"milestones/{found.id}/fork", found.output_project_id
+        body = _given(name=name, workspace_path=workspace_path)
+        answer = self._router.request("POST", path, project_id=key, body=body)
+        return parse.checked(parse.forked, answer, "a fork")
 
     def complete(self, milestone: Milestone | str) -> Milestone:
         """Mark a milestone completed: our record only, archiving is GSD's ``complete-milestone``."""

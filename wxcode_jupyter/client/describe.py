@@ -40,6 +40,8 @@ def describe(event: Event) -> str:
             return f"the turn is over, and waits for {'; '.join(data.get('tasks') or ['?'])}"
         case "background_let_go":
             return f"runs on, and is waited for no longer: {'; '.join(data.get('tasks') or ['?'])}"
+        case "forked":
+            return _joined(data.get("name"), data.get("ref"))
         case "queue_held":
             return f"a usage limit lasts until {data.get('until', '?')}"
         case "milestone_status":

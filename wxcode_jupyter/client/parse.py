@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..errors import WxcodeError
-from ..evidence import Asked, Changes, CommandSummary, FileChange, Rewound, Usage
+from ..evidence import Asked, Changes, CommandSummary, FileChange, Forked, Rewound, Usage
 from ..models import (
     Attention,
     Command,
@@ -62,6 +62,11 @@ def changes(body: Json) -> Changes:
 def rewound(body: Json) -> Rewound:
     """Parse what a rewind has done."""
     return _build(Rewound, body)
+
+
+def forked(body: Json) -> Forked:
+    """Parse which project a fork has made."""
+    return _build(Forked, body)
 
 
 def summary(body: Json) -> CommandSummary:

@@ -26,13 +26,14 @@ from .results import (
     Screen,
     SessionStatus,
 )
-from .rewinding import RewindResult
+from .rewinding import ForkResult, RewindResult
 
 __all__ = [
     "Answered",
     "CommandResult",
     "DoctorReport",
     "EventLog",
+    "ForkResult",
     "Help",
     "Listing",
     "MilestoneResult",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from ..errors import SessionAlive
-from ..evidence import Rewound
+from ..evidence import Forked, Rewound
 from ..models import Milestone, SessionState
 from .cards import Badge, Card
 from .context import Context
-from .grammar import Line
+from .grammar import Line, Mistake
 from .results import Result
 from .work import find_milestone
 
@@ -33,10 +34,31 @@ class RewindResult(Result):
         return Card(self.milestone.element_name, Badge("rewound", "good"), rows, notes=self.notes)
 
 
+@dataclass(frozen=True, repr=False, kw_only=True)
+class ForkResult(Result):
+    """A second project that was made of what the first was before a milestone."""
+
+    milestone: Milestone
+    forked: Forked
+
+    def _card(self) -> Card:
+        done = self.forked
+        rows = [
+            ("folder", done.workspace_path),
+            ("files", f"as in {done.checkpoint}; not what git ignores, but for .planning/"),
+            ("conversation", done.claude_session_id or done.note or "none yet"),
+        ]
+        return Card(done.name, Badge("forked", "good"), rows, notes=self.notes)
+
+
 def rewind(context: Context, line: Line) -> Result:
     """Bring workspace and conversation back to before a milestone; a session that rests is stopped first."""
     client, project = context.client, context.project(line["project"])
     milestone = find_milestone(context, project, line)
+    if line["workspace"] and not line["fork"]:
+        raise Mistake("--workspace is for --fork: a project keeps its folder.", line.subcommand.usage)
+    if line["fork"]:
+        return _fork(context, line, milestone)
     session = client.session(project)
     if session.state.live and session.state not in _RESTING:
         raise SessionAlive(
@@ -50,3 +72,12 @@ def rewind(context: Context, line: Line) -> Result:
         "`%wxmilestone resume` goes on from there.",
     )
     return RewindResult(milestone=client.milestone(milestone), rewound=done, notes=notes)
+
+
+def _fork(context: Context, line: Line, milestone: Milestone) -> ForkResult:
+    if line["yes"]:
+        raise Mistake("--fork takes nothing back, so there is nothing to say --yes to.", line.subcommand.usage)
+    folder = os.path.abspath(os.path.expanduser(line["workspace"])) if line["workspace"] else None
+    done = context.client.fork(milestone, line["fork"], workspace_path=folder)
+    again = f'`%wxmilestone project "{done.name}"`, then `start "{milestone.element_name}"`, begins it there once more.'
+    return ForkResult(milestone=milestone, forked=done, notes=(again,))

@@ -143,7 +143,14 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "back to before a milestone: workspace, .planning/ and conversation; what they were is kept",
             "name",
             "MILESTONE",
-            options=(Option(("--yes",), "also take back what was changed after its last command"), *_COMMON),
+            options=(
+                Option(("--yes",), "also take back what was changed after its last command"),
+                Option(
+                    ("--fork",), "leave this project as it is, and make another one of what it was", "NAME", "value"
+                ),
+                Option(("--workspace",), "with --fork: its folder; else one next to this project's", "DIR", "value"),
+                *_COMMON,
+            ),
         ),
         Subcommand("trust", "tell Claude Code to trust the project's folder", options=_COMMON),
         Subcommand("doctor", "check everything that is needed, and say how to mend it", options=_COMMON),

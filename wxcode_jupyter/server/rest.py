@@ -340,6 +340,17 @@ class RewindHandler(WxcodeHandler):
         self.reply(await self.service.rewinds.rewind(milestone_id, yes=yes))
 
 
+class ForkHandler(WxcodeHandler):
+    """``/milestones/{id}/fork``."""
+
+    @endpoint("execute", MILESTONE)
+    async def post(self, milestone_id: str) -> None:
+        """Make a second project of what the first was before it."""
+        body = self.body("Fork")
+        forks = self.service.forks
+        self.reply(await forks.fork(milestone_id, body["name"], workspace_path=body.get("workspace_path")), 201)
+
+
 class UnknownHandler(WxcodeHandler):
     """Every other path under the API."""
 
@@ -387,5 +398,6 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/milestones/{_ID}/changes", ChangesHandler),
     (f"/milestones/{_ID}/start", StartHandler),
     (f"/milestones/{_ID}/rewind", RewindHandler),
+    (f"/milestones/{_ID}/fork", ForkHandler),
     (f"/milestones/{_ID}/terminal", MilestoneTerminalHandler),
 )

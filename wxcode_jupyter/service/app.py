@@ -16,6 +16,7 @@ from .commands import Commands
 from .config import Config
 from .doctor import Doctor
 from .events import EventLog
+from .forks import Forks
 from .gsd import Gsd
 from .milestones import Milestones
 from .projects import Projects
@@ -45,6 +46,7 @@ class Service:
         self.milestones = Milestones(config, self.store, self.events, self.commands, self.checkpoints)
         self.gsd = Gsd(config, self.store, self.commands)
         self.rewinds = Rewinds(config, self.store, self.events, self.sessions, self.checkpoints)
+        self.forks = Forks(config, self.store, self.events, self.sessions, self.projects, self.checkpoints)
         self.doctor = Doctor(config, self.store)
 
     async def open(self) -> None:

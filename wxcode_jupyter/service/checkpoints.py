@@ -93,6 +93,19 @@ class Checkpoints:
             deleted_lines=sum(change.deleted_lines or 0 for change in files),
         )
 
+    async def latest(self, milestone: Milestone, workspace: str) -> str | None:
+        """Return the milestone's latest checkpoint, None where it has none. Raises ``GitUnavailable``."""
+        repository = await Repository.open(workspace, self._config.environment)
+        numbers = await _numbers(repository, milestone.id) if repository else []
+        return _reference(milestone.id, max(numbers)) if numbers else None
+
+    async def copy(self, checkpoint: str, workspace: str, folder: str) -> None:
+        """Make an empty folder what the workspace was at a checkpoint. Raises ``GitUnavailable``."""
+        repository = await Repository.open(workspace, self._config.environment)
+        if repository is None:
+            raise GitUnavailable(f"The workspace {workspace} is in no git repository any more.")
+        await repository.copy(checkpoint, folder)
+
     async def go_back(self, milestone: Milestone, workspace: str) -> tuple[str, str, tuple[int, int]]:
         """Bring the files back to the milestone's latest checkpoint, after a checkpoint of what they are now.
 

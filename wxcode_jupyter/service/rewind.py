@@ -8,40 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import uuid
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..claude import transcript
-from ..claude.fork import BEGINNING, fork_line, message_before
-from ..errors import ChangedSince, ConversationUnknown, NoCheckpoint
+from ..errors import ChangedSince, NoCheckpoint
 from ..evidence import Changes, Rewound
-from ..models import Command, LineageCause, OutputProject
+from ..models import LineageCause
 from ..store.base import Store
 from ..workspace import resolve_workspace
 from .checkpoints import Checkpoints
 from .config import Config
+from .cutting import Cut, cut_before
 from .events import EventLog
 from .lineage import Lineage
 from .sessions import Sessions
 
-_FORK_TIMEOUT_S = 120.0
 _CLOCKS = timedelta(seconds=1)  # a file system's clock may be coarse
-_UNCUT = (
-    "The conversation stays as it is: it cannot be cut before the milestone, because it was compacted there or its "
-    "transcript is gone."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Conversation:
-    """The conversation to go on with; ``path`` is None for one in which nothing was said yet."""
-
-    claude_session_id: str
-    path: str | None
 
 
 class Rewinds:
@@ -81,7 +63,8 @@ class Rewinds:
             ended = [command.completed_at or command.created_at for command in page.items]
             if not yes:
                 await asyncio.to_thread(_refuse_later, workspace, changes, max(ended, default=milestone.created_at))
-            back, note = await self._conversation(project, page.items, workspace, environment)
+            cut = await cut_before(self._config, self._store, project, page.items, environment)
+            back, note = (cut, "") if isinstance(cut, Cut) else (None, f"The conversation stays as it is: {cut}")
             checkpoint, saved, counts = await self._checkpoints.go_back(milestone, workspace)
             if back is not None:
                 await Lineage(self._store, project.id).follow(
@@ -92,41 +75,6 @@ class Rewinds:
             told = {"milestone_id": milestone_id, "ref": checkpoint, "saved": saved}
             await self._events.store_now(project.id, "rewound", told)
         return Rewound(milestone_id, checkpoint, saved, *counts, back.claude_session_id if back else None, note)
-
-    async def _conversation(
-        self, project: OutputProject, commands: Sequence[Command], workspace: str, environment: Mapping[str, str]
-    ) -> tuple[_Conversation | None, str]:
-        """Make the conversation that ends before the milestone's first prompt, or say why there is none to make."""
-        first = next((command for command in commands if command.prompt_id and command.claude_session_id), None)
-        if first is None or first.prompt_id is None or first.claude_session_id is None:
-            return None, "The conversation stays as it is: nothing of the milestone is in it."
-        lineage = await self._store.load_lineage(project.id)
-        told = [entry.transcript_path for entry in lineage if entry.claude_session_id == first.claude_session_id]
-        old = transcript.find(environment, workspace, first.claude_session_id, known=next(filter(None, told), None))
-        message = await asyncio.to_thread(_message_before, old, first.prompt_id)
-        if message is None:
-            return None, _UNCUT
-        new = str(uuid.uuid4())
-        if message == BEGINNING:
-            return _Conversation(new, None), ""
-        line = fork_line(self._config.claude_command, old=first.claude_session_id, new=new, message=message)
-        code, said = await _run(line, workspace, environment)
-        path = transcript.find(environment, workspace, new)
-        if code != 0 or not os.path.exists(path):  # noqa: ASYNC240 - one look at a local file
-            raise ConversationUnknown(
-                f"Claude Code did not go back in the conversation {first.claude_session_id}; nothing was changed. It "
-                f"said: {said[-400:] or 'nothing'}",
-                claude_session_id=first.claude_session_id,
-            )
-        return _Conversation(new, path), ""
-
-
-def _message_before(path: str, prompt_id: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return message_before(file, prompt_id)
-    except FileNotFoundError:
-        return None
 
 
 def _refuse_later(workspace: str, changes: Changes, ended: datetime) -> None:
@@ -148,27 +96,3 @@ def _refuse_later(workspace: str, changes: Changes, ended: datetime) -> None:
             "checkpoint of the workspace as it is now is made in any case.",
             files=later[:100],
         )
-
-
-async def _run(line: Sequence[str], workspace: str, environment: Mapping[str, str]) -> tuple[int | None, str]:
-    """Run a command to its end, or for two minutes, and return its exit code (None: too late) and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *line,
-        cwd=workspace,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(_FORK_TIMEOUT_S):
-            printed, _ = await process.communicate()
-    except TimeoutError:
-        return None, f"nothing, for {_FORK_TIMEOUT_S:g} s"
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    return process.returncode, " ".join(printed.decode("utf-8", "replace").split())

@@ -215,13 +215,14 @@ class Sessions:
         async with self.without(project):
             await self._write_pending(project.id)
             workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
-            environment = self._environment(workspace)
+            environment = self.environment(workspace)
             self._check_cli(environment)
             folder = os.path.join(self._config.data_dir, "sessions", project.id)
             await Recovery(self._store, self._events, folder, environment).run(project.id, workspace)
             yield environment
 
-    def _environment(self, workspace: str) -> dict[str, str]:
+    def environment(self, workspace: str) -> dict[str, str]:
+        """Return the environment of a CLI in this folder."""
         return child_environment(
             self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
         )
@@ -252,7 +253,7 @@ class Sessions:
         project = await self._store.get_project(project_id)
         options = await self._store.get_options(project_id)
         workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
-        environment = self._environment(workspace)
+        environment = self.environment(workspace)
         self._check_cli(environment)
         await self._write_pending(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())

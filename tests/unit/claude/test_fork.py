@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.claude.test_usage import RECORDED, each_version, prompts
-from wxcode_jupyter.claude.fork import BEGINNING, fork_line, message_before
+from wxcode_jupyter.claude.fork import BEGINNING, fork_line, message_before, relocated
 
 
 def entries(path: Path) -> dict[str, dict[str, object]]:
@@ -56,3 +56,16 @@ def test_the_fork_is_made_without_a_terminal_and_has_an_id_of_our_choice(command
     line = fork_line(command, old="o", new="n", message="m")
     assert line[: len(command) + 1] == (*command, "-p")
     assert line[-7:] == ("--resume", "o", "--fork-session", "--session-id", "n", "--resume-session-at", "m")
+
+
+def test_a_folder_is_replaced_wherever_it_is_named_but_in_what_is_signed() -> None:
+    thought = {"type": "thinking", "thinking": "look into /w/one", "signature": "s"}
+    lines = [
+        {"cwd": "/w/one", "message": {"content": [thought, {"type": "text", "text": "in /w/one/a.txt, not /w/one-b"}]}},
+        {"toolUseResult": {"filePath": "/w/one/é.txt"}},
+    ]
+    told = [json.dumps(line).encode() for line in lines]
+    first, second = (json.loads(line) for line in relocated([*told, b'{"cut'], "/w/one", "/v/two"))
+    assert first["cwd"] == "/v/two"
+    assert first["message"]["content"] == [thought, {"type": "text", "text": "in /v/two/a.txt, not /w/one-b"}]
+    assert second == {"toolUseResult": {"filePath": "/v/two/é.txt"}}

@@ -49,7 +49,7 @@ class StubSessions:
         self.told: list[str] = []
         self.alive = False
         self.error: Exception | None = None
-        self.environment: dict[str, str] = {}
+        self.variables: dict[str, str] = {}
 
     async def start(self, project_id: str) -> None:
         self.started.append(project_id)
@@ -72,7 +72,10 @@ class StubSessions:
     @contextlib.asynccontextmanager
     async def settled(self, project: OutputProject) -> AsyncIterator[dict[str, str]]:
         async with self.without(project):
-            yield self.environment
+            yield self.variables
+
+    def environment(self, workspace: str) -> dict[str, str]:
+        return self.variables
 
     def typed(self) -> Sessions:
         return cast(Sessions, self)

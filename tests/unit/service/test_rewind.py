@@ -87,7 +87,7 @@ async def scene(
     work.write("kept.txt", "1\n")
     await checkpoints.make(milestone, project.workspace_path)
     work.write("made.txt", "1\n")
-    sessions.environment = dict(config.environment)
+    sessions.variables = dict(config.environment)
     rewinds = Rewinds(config, store, events, sessions.typed(), checkpoints)
     return Scene(work, store, project, milestone, rewinds, tmp_path)
 
