@@ -102,7 +102,8 @@ class Rewound:
     """A workspace and a conversation that went back to before a milestone.
 
     ``saved`` is the reference of what the workspace was until then; ``claude_session_id`` is the conversation that is
-    resumed next, None where it stays the one that it was: ``note`` says why.
+    resumed next, None where it stays the one that it was: ``note`` says why. ``taken_back`` names the milestones that
+    were started later, whose work is gone with it, and that are pending again too.
     """
 
     milestone_id: str
@@ -112,3 +113,4 @@ class Rewound:
     removed: int = 0
     claude_session_id: str | None = None
     note: str = ""
+    taken_back: tuple[str, ...] = ()

@@ -159,7 +159,7 @@ class Command:
     ``limited`` (at a usage limit, which ends at ``resets_at`` where the CLI says when, or has ended then where it was
     seen to be over before); the latter two are not done.
     ``seq`` orders the commands of one project, first in first out. ``prompt_id`` and ``claude_session_id`` say where
-    the CLI's transcript has it, once it was accepted.
+    the CLI's transcript has it, once it was accepted; ``taken_back_at`` when a rewind went back to before it.
     """
 
     id: str
@@ -178,6 +178,7 @@ class Command:
     delivering_at: datetime | None = None
     accepted_at: datetime | None = None
     completed_at: datetime | None = None
+    taken_back_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

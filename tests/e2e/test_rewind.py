@@ -12,7 +12,7 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.job import Job
 from wxcode_jupyter.errors import ChangedSince, NoCheckpoint, SessionAlive
-from wxcode_jupyter.models import Milestone
+from wxcode_jupyter.models import Milestone, MilestoneStatus
 from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(300)]
@@ -98,9 +98,12 @@ def test_files_and_conversation_go_back_to_before_the_milestone(tmp_path: Path, 
         assert answer.claude_session_id == done.claude_session_id
         assert first.id in said(job) and second.id not in said(job)
 
+        assert client.milestone(second).status is MilestoneStatus.PENDING
         client.stop(project)
         again = client.rewind(first, yes=True)
         assert not (workspace / "one.txt").exists()
         assert again.claude_session_id not in (old, done.claude_session_id)
         job.done(client.send(project, "And now?"), timeout_s=90)
         assert first.id not in said(job)
+        job.done(client.start_milestone(client.milestone(first)), timeout_s=90)
+        assert client.milestone(first).status is MilestoneStatus.IN_PROGRESS

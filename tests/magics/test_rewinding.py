@@ -7,6 +7,7 @@ import pytest
 from tests.magics.conftest import Notebook
 from wxcode_jupyter.errors import ChangedSince, SessionAlive
 from wxcode_jupyter.magics import ForkResult, RewindResult, UsageMistake
+from wxcode_jupyter.models import CommandStatus, MilestoneStatus
 
 
 @pytest.fixture
@@ -24,10 +25,20 @@ def test_it_says_what_it_did_and_how_to_go_on(started: Notebook) -> None:
     started.api.end()()
     result = started.run("%wx rewind login")
     assert isinstance(result, RewindResult)
-    for text in ("2 written, 1 deleted", "kept in refs/wxcode/m/rewind-1", "s-2", "resume", "--again"):
+    for text in ("2 written, 1 deleted", "kept in refs/wxcode/m/rewind-1", "s-2", "resume", "letters"):
         assert text in repr(result)
+    assert result.milestone.status is MilestoneStatus.PENDING
     assert started.api.sessions[project_id(started)]["state"] == "stopped"
     assert started.posted("rewind") == [{"yes": False}]
+
+
+def test_what_was_taken_back_can_be_started_again_and_is_no_part_of_a_report(started: Notebook) -> None:
+    started.api.end()()
+    started.run("%wx rewind login")
+    assert started.run("%wx report").report.suites[0].reason == "It was not started."
+    again = started.run("%wx start login")
+    assert again.command.status is CommandStatus.QUEUED
+    assert len(started.api.commands) == 2
 
 
 def test_a_session_that_works_is_not_ended(started: Notebook) -> None:

@@ -305,8 +305,12 @@ class FakeApi:
             case ("POST", ["rewind"]) if not body["yes"] and self.changed_since:
                 return 409, {"message": "a.txt changed.", "reason": "changed_since", "details": {"files": ["a.txt"]}}
             case ("POST", ["rewind"]):
+                milestone["status"] = "pending"
+                for command in self.commands.values():
+                    command["taken_back_at"] = _now()
                 saved = {"checkpoint": "refs/wxcode/m/1", "saved": "refs/wxcode/m/rewind-1", "claude_session_id": "s-2"}
-                return 200, {"milestone_id": milestone["id"], "restored": 2, "removed": 1, **saved}
+                told = {"restored": 2, "removed": 1, "taken_back": ["letters"]}
+                return 200, {"milestone_id": milestone["id"], **told, **saved}
             case ("POST", ["fork"]):
                 made = {"project_id": str(ObjectId()), "copy_id": str(ObjectId()), "claude_session_id": "s-3"}
                 folder = body.get("workspace_path") or f"/w/{body['name']}"
@@ -330,6 +334,7 @@ class FakeApi:
                 return 200, {"context_path": path, "milestone_id": milestone["id"], "bytes": 7}
             case ("POST", ["start"]):
                 own = [item for item in self.commands.values() if item["milestone_id"] == milestone["id"]]
+                own = [item for item in own if not item["taken_back_at"]]
                 taken = [item for item in own if item["accepted_at"] or item["status"] in ("queued", "delivering")]
                 if taken or milestone["status"] != "pending":
                     return 409, {"message": "It has started.", "reason": "already_started"}
@@ -413,7 +418,7 @@ class FakeApi:
         identifier = body.get("id") or str(ObjectId())
         if identifier not in self.commands:
             fields = ("outcome", "last_message", "prompt_id", "claude_session_id", "error")
-            times = ("delivering_at", "accepted_at", "completed_at")
+            times = ("delivering_at", "accepted_at", "completed_at", "taken_back_at")
             self.commands[identifier] = {
                 **dict.fromkeys((*fields, *times)),
                 "id": identifier,

@@ -233,9 +233,10 @@ class Client:
         return self.milestone_command(found)
 
     def milestone_command(self, milestone: Milestone | str) -> Command | None:
-        """Return the latest command of a milestone, or None."""
+        """Return the latest command of a milestone, or None where it has none that was not taken back."""
         found = self._resolve(milestone)
-        return next(iter(self.commands(found.output_project_id, milestone_id=found.id, last=1)), None)
+        latest = self.commands(found.output_project_id, milestone_id=found.id, last=1)
+        return next((command for command in latest if command.taken_back_at is None), None)
 
     def changes(self, milestone: Milestone | str) -> Changes:
         """Return in what the workspace differs now from the milestone's checkpoint, which its start has made.
@@ -250,7 +251,7 @@ class Client:
         """Bring workspace and conversation back to before the milestone; what they were is kept.
 
         Args:
-            milestone: Which; its record stays as it is.
+            milestone: Which; it is pending then, as are those that were started after it (``Rewound.taken_back``).
             yes: Take back, too, what was changed after its last command.
 
         Raises:

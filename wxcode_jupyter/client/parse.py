@@ -61,7 +61,7 @@ def changes(body: Json) -> Changes:
 
 def rewound(body: Json) -> Rewound:
     """Parse what a rewind has done."""
-    return _build(Rewound, body)
+    return _build(Rewound, body, taken_back=tuple(map(str, body.get("taken_back") or ())))
 
 
 def forked(body: Json) -> Forked:

@@ -67,8 +67,9 @@ def rewind(context: Context, line: Line) -> Result:
     if session.state.live:
         client.stop(project)
     done = client.rewind(milestone, yes=bool(line["yes"]))
+    later = f" So are those that were started after it: {', '.join(done.taken_back)}." if done.taken_back else ""
     notes = (
-        "Its record stays as it is: `%%wxmilestone new` with --again makes another one.",
+        f'It is pending again: `%wxmilestone start "{milestone.element_name}"` begins it once more.{later}',
         "`%wxmilestone resume` goes on from there.",
     )
     return RewindResult(milestone=client.milestone(milestone), rewound=done, notes=notes)

@@ -79,9 +79,12 @@ def read_report(
 ) -> ProjectReport:
     """Draw the conclusions about a project. Milestones come in their order, the other commands last.
 
+    What a rewind has taken back is left out.
+
     ``unanswered`` are the questions, by the id of the command, that a command's turn has ended with, or waits for.
     """
     asked = unanswered or {}
+    commands = [command for command in commands if command.taken_back_at is None]
     known = {item.id for item in milestones}
     others = [command for command in commands if command.milestone_id not in known]
     suites = []

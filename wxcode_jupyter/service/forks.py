@@ -98,7 +98,8 @@ class Forks:
     async def _cut(self, first: OutputProject, milestone: Milestone) -> Cut | str:
         async with self._in_peace(first) as environment:
             page = await self._store.list_commands(first.id, milestone_id=milestone.id, limit=1000)
-            return await cut_before(self._config, self._store, first, page.items, environment)
+            commands = [command for command in page.items if command.taken_back_at is None]
+            return await cut_before(self._config, self._store, first, commands, environment)
 
     @asynccontextmanager
     async def _in_peace(self, first: OutputProject) -> AsyncIterator[dict[str, str]]:

@@ -77,6 +77,8 @@ class Milestones:
         The milestone is ``in_progress`` once the command is accepted. A repeated call with the same ``command_id``
         returns the command.
 
+        One that a rewind has taken back can be started again.
+
         Raises:
             AlreadyStarted: it was started before; ``command_id`` and ``status`` are in the details.
             GsdMissing, ProjectNotInitialized: nothing was queued or typed; the message says what to install or run.
@@ -137,7 +139,7 @@ class Milestones:
         """Return the milestone's command that is under way or was accepted, if there is one."""
         page = await self._store.list_commands(milestone.output_project_id, milestone_id=milestone.id, limit=1000)
         for command in reversed(page.items):
-            if command.status in _OPEN or command.accepted_at is not None:
+            if command.taken_back_at is None and (command.status in _OPEN or command.accepted_at is not None):
                 return command
         return None
 

@@ -200,16 +200,20 @@ class Recorder:
         self._move(command, {CommandStatus.DELIVERING}, changes)
         self.emit("command_accepted", {"command_id": command.id, "prompt_id": prompt_id})
         if command.milestone_id is not None:
-            self._milestone_begun(command.milestone_id)
+            self._milestone_begun(command.milestone_id, command.id)
 
-    def _milestone_begun(self, milestone_id: str) -> None:
+    def _milestone_begun(self, milestone_id: str, command_id: str) -> None:
         begun = MilestoneStatus.IN_PROGRESS
+        was_pending: bool | None = None
 
         async def write() -> None:
+            nonlocal was_pending  # as the first attempt found it: a repeated one may find it begun by the one before
+            if was_pending is None:
+                was_pending = (await self._store.get_milestone(milestone_id)).status is MilestoneStatus.PENDING
             await self._store.move_milestone(milestone_id, {MilestoneStatus.PENDING}, begun)
-            if (await self._store.get_milestone(milestone_id)).status is begun:
+            if was_pending and (await self._store.get_milestone(milestone_id)).status is begun:
                 data = {"milestone_id": milestone_id, "status": begun.value}
-                await self._events.store_now(self._project_id, "milestone_status", data, key=f"begun:{milestone_id}")
+                await self._events.store_now(self._project_id, "milestone_status", data, key=f"begun:{command_id}")
 
         self._outbox.put(write)
 

@@ -212,13 +212,13 @@ class Recovery:
         if effect_of(command.text) is None and moved.claude_session_id in known:
             await self._store.mark_born(project_id, str(moved.claude_session_id), path)
         if command.milestone_id:
-            await self._begin_milestone(project_id, command.milestone_id)
+            await self._begin_milestone(project_id, command.milestone_id, command.id)
 
-    async def _begin_milestone(self, project_id: str, milestone_id: str) -> None:
+    async def _begin_milestone(self, project_id: str, milestone_id: str, command_id: str) -> None:
         begun = MilestoneStatus.IN_PROGRESS
         if await self._store.move_milestone(milestone_id, {MilestoneStatus.PENDING}, begun) is not None:
             data = {"milestone_id": milestone_id, "status": begun.value}
-            await self._events.store_now(project_id, "milestone_status", data, key=f"begun:{milestone_id}")
+            await self._events.store_now(project_id, "milestone_status", data, key=f"begun:{command_id}")
 
 
 def remove_folder(folder: str) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from ..errors import ChangedSince, NoCheckpoint
 from ..evidence import Changes, Rewound
-from ..models import LineageCause
+from ..models import Command, LineageCause, Milestone, MilestoneStatus, now
 from ..store.base import Store
 from ..workspace import resolve_workspace
 from .checkpoints import Checkpoints
@@ -23,6 +24,8 @@ from .events import EventLog
 from .lineage import Lineage
 from .sessions import Sessions
 
+_PENDING = MilestoneStatus.PENDING
+_PAGE = 500
 _CLOCKS = timedelta(seconds=1)  # a file system's clock may be coarse
 
 
@@ -39,8 +42,10 @@ class Rewinds:
         self._checkpoints = checkpoints
 
     async def rewind(self, milestone_id: str, *, yes: bool = False) -> Rewound:
-        """Bring workspace and conversation back to the milestone's latest checkpoint; its record stays as it is.
+        """Bring workspace and conversation back to the milestone's latest checkpoint.
 
+        It is pending then, and can be started again; so are the milestones that were started after it, because
+        their work is gone with it. Their commands stay, as ``taken_back_at``. What is queued stays in the queue.
         ``yes`` takes back, too, what was changed after the milestone's last command (deletions are not noticed).
 
         Raises:
@@ -60,10 +65,11 @@ class Rewinds:
             if changes.checkpoint is None:
                 raise NoCheckpoint(f"There is nothing to go back to. {changes.reason}", milestone_id=milestone_id)
             page = await self._store.list_commands(project.id, milestone_id=milestone_id, limit=1000)
-            ended = [command.completed_at or command.created_at for command in page.items]
+            commands = [command for command in page.items if command.taken_back_at is None]
+            ended = [command.completed_at or command.created_at for command in commands]
             if not yes:
                 await asyncio.to_thread(_refuse_later, workspace, changes, max(ended, default=milestone.created_at))
-            cut = await cut_before(self._config, self._store, project, page.items, environment)
+            cut = await cut_before(self._config, self._store, project, commands, environment)
             back, note = (cut, "") if isinstance(cut, Cut) else (None, f"The conversation stays as it is: {cut}")
             checkpoint, saved, counts = await self._checkpoints.go_back(milestone, workspace)
             if back is not None:
@@ -72,9 +78,39 @@ class Rewinds:
                 )
                 if back.path is not None:
                     await self._store.mark_born(project.id, back.claude_session_id, back.path)
-            told = {"milestone_id": milestone_id, "ref": checkpoint, "saved": saved}
+            later = await self._take_back(milestone)
+            told = {"milestone_id": milestone_id, "ref": checkpoint, "saved": saved, "taken_back": list(later)}
             await self._events.store_now(project.id, "rewound", told)
-        return Rewound(milestone_id, checkpoint, saved, *counts, back.claude_session_id if back else None, note)
+        return Rewound(milestone_id, checkpoint, saved, *counts, back.claude_session_id if back else None, note, later)
+
+    async def _take_back(self, milestone: Milestone) -> tuple[str, ...]:
+        """Note that what was begun since the milestone's start is undone; return the names of the later milestones."""
+        project_id = milestone.output_project_id
+        present = [command async for command in self._accepted(project_id)]
+        begun: dict[str, int] = {}  # milestone -> where in the order of commands it began
+        for command in present:
+            if command.milestone_id is not None:
+                begun.setdefault(command.milestone_id, command.seq)
+        start = begun.setdefault(milestone.id, 2**62)
+        moment = now()
+        for command in present:
+            if command.seq >= start:
+                await self._store.move_command(command.id, {command.status}, {"taken_back_at": moment})
+        undone = [await self._store.get_milestone(known) for known, seq in begun.items() if seq >= start]
+        for each in undone:
+            if await self._store.move_milestone(each.id, set(MilestoneStatus) - {_PENDING}, _PENDING) is not None:
+                data = {"milestone_id": each.id, "status": _PENDING.value}
+                await self._events.store_now(project_id, "milestone_status", data)
+        return tuple(each.element_name for each in undone if each.id != milestone.id)
+
+    async def _accepted(self, project_id: str) -> AsyncIterator[Command]:
+        """Yield the commands that Claude was given and that were not taken back, in their order."""
+        skip = 0
+        while (page := await self._store.list_commands(project_id, skip=skip, limit=_PAGE)).items:
+            skip += len(page.items)
+            for command in page.items:
+                if command.accepted_at is not None and command.taken_back_at is None:
+                    yield command
 
 
 def _refuse_later(workspace: str, changes: Changes, ended: datetime) -> None:

@@ -44,6 +44,7 @@ COMMAND_CHANGES = frozenset(
         "delivering_at",
         "accepted_at",
         "completed_at",
+        "taken_back_at",
     }
 )
 

@@ -69,6 +69,7 @@ CREATE TABLE commands (
     delivering_at INTEGER,
     accepted_at INTEGER,
     completed_at INTEGER,
+    taken_back_at INTEGER,
     UNIQUE (output_project_id, seq)
 );
 CREATE TABLE claude_sessions (
@@ -95,7 +96,7 @@ CREATE TABLE events (
 """
 
 #: Columns that files of this format may lack, because they were made before: added at the first use.
-_ADDED = (("commands", "resets_at", "INTEGER"),)
+_ADDED = (("commands", "resets_at", "INTEGER"), ("commands", "taken_back_at", "INTEGER"))
 
 T = TypeVar("T")
 

@@ -85,7 +85,9 @@ async def scene(
     old.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     await store.append_lineage(ClaudeSession(project.id, "old", LineageCause.NEW, born=True, transcript_path=str(old)))
     command = Command(store.new_id(), project.id, "go", milestone_id=milestone.id, status=CommandStatus.COMPLETED)
-    await store.append_command(replace(command, prompt_id="p1", claude_session_id="old", completed_at=now()))
+    await store.append_command(
+        replace(command, prompt_id="p1", claude_session_id="old", accepted_at=now(), completed_at=now())
+    )
     sessions.variables = dict(config.environment)
     projects = Projects(config, store, sessions.typed())
     forks = Forks(config, store, events, sessions.typed(), projects, checkpoints)

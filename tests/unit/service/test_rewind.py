@@ -12,7 +12,16 @@ import pytest
 from tests.support.repositories import Work
 from tests.unit.service.conftest import StubSessions
 from wxcode_jupyter.errors import ChangedSince, ConversationUnknown, SessionAlive
-from wxcode_jupyter.models import ClaudeSession, Command, CommandStatus, LineageCause, Milestone, OutputProject, now
+from wxcode_jupyter.models import (
+    ClaudeSession,
+    Command,
+    CommandStatus,
+    LineageCause,
+    Milestone,
+    MilestoneStatus,
+    OutputProject,
+    now,
+)
 from wxcode_jupyter.service.checkpoints import Checkpoints
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
@@ -58,6 +67,7 @@ class Scene:
             status=CommandStatus.COMPLETED,
             prompt_id=prompt_id,
             claude_session_id="old" if prompt_id else None,
+            accepted_at=now(),
             completed_at=now(),
         )
         return await self.store.append_command(command)
@@ -160,3 +170,34 @@ async def test_a_live_session_stands_in_the_way(scene: Scene, sessions: StubSess
     sessions.alive = True
     with pytest.raises(SessionAlive):
         await scene.rewinds.rewind(scene.milestone.id)
+
+
+async def started(scene: Scene, name: str) -> Milestone:
+    """Make another milestone whose command was accepted, and that is done."""
+    milestone = Milestone(scene.store.new_id(), scene.project.id, name)
+    await scene.store.create_milestone(milestone)
+    command = Command(scene.store.new_id(), scene.project.id, name, milestone_id=milestone.id)
+    await scene.store.append_command(replace(command, status=CommandStatus.COMPLETED, accepted_at=now()))
+    done = await scene.store.move_milestone(milestone.id, {milestone.status}, MilestoneStatus.COMPLETED)
+    assert done is not None
+    return done
+
+
+async def test_it_is_pending_again_and_so_is_what_was_started_later(scene: Scene) -> None:
+    earlier = await started(scene, "earlier")
+    command = await scene.asked(BEFORE)
+    later = await started(scene, "later")
+    waiting = await scene.store.append_command(Command(scene.store.new_id(), scene.project.id, "and then"))
+    await scene.store.move_milestone(scene.milestone.id, {MilestoneStatus.PENDING}, MilestoneStatus.IN_PROGRESS)
+
+    done = await scene.rewinds.rewind(scene.milestone.id)
+    assert done.taken_back == ("later",)
+    statuses = [(await scene.store.get_milestone(each.id)).status for each in (earlier, scene.milestone, later)]
+    assert statuses == [MilestoneStatus.COMPLETED, MilestoneStatus.PENDING, MilestoneStatus.PENDING]
+    commands = (await scene.store.list_commands(scene.project.id)).items
+    assert [bool(each.taken_back_at) for each in commands] == [False, True, True, False]
+    assert (await scene.store.get_command(waiting.id)).status is CommandStatus.QUEUED
+
+    again = await scene.rewinds.rewind(scene.milestone.id, yes=True)  # and nothing of it is in the conversation now
+    assert "nothing of the milestone" in again.note and again.taken_back == ()
+    assert (await scene.store.get_command(command.id)).taken_back_at == commands[1].taken_back_at

@@ -39,6 +39,7 @@ class CommandPromises:
             delivering_at=moment(2),
             accepted_at=moment(3),
             completed_at=moment(4),
+            taken_back_at=moment(6),
         )
         stored = await store.append_command(command)
         assert stored == replace(command, seq=stored.seq)
