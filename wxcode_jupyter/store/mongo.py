@@ -30,7 +30,7 @@ from .documents import Document
 from .mongo_access import Database, create_indexes
 from .mongo_projects import MongoProjects
 from .mongo_reservations import finish_deletion
-from .mongo_work import MongoWork
+from .mongo_work import MongoWork, finish_milestone
 from .redaction import redact
 
 DEFAULT_DATABASE = "wxcode"
@@ -73,6 +73,8 @@ class MongoStore(MongoProjects, MongoWork):
         async with self._reach() as db:
             for mark in await db.wx_projects.find({"deleting": True}, {"_id": True}).to_list():
                 await finish_deletion(db, mark["_id"])
+            for mark in await db.wx_milestones.find({"deleting": True}, {"_id": True}).to_list():
+                await finish_milestone(db, mark["_id"])
 
     async def close(self) -> None:
         """Close every connection; a server that hangs is not waited for."""

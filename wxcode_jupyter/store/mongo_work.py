@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
@@ -28,6 +29,7 @@ class MongoWork(MongoAccess):
         async with self._reach() as db:
             await require(db.output_projects, milestone.output_project_id, "output project", {"_id": True})
             owner = {"output_project_id": document["output_project_id"]}
+            await finish_milestone(db, document["_id"])
             await db.wx_milestones.update_one(key, {"$setOnInsert": {**owner, "context": context}}, upsert=True)
             try:
                 await db.milestones.insert_one(document)
@@ -96,15 +98,16 @@ class MongoWork(MongoAccess):
             return await self._with_context(db, document)
 
     async def delete_milestone(self, milestone_id: str) -> bool:
-        """Delete the document whose status is ``pending``, then its context."""
+        """Mark the context, delete the document whose status is ``pending``, then what is marked."""
         key = {"_id": object_id(milestone_id)}
         pending = among([MilestoneStatus.PENDING], MilestoneStatus.PENDING)
         async with self._reach() as db:
+            await db.wx_milestones.update_one(key, {"$set": {"deleting": True}})
             result = await db.milestones.delete_one({**key, "status": pending})
+            await finish_milestone(db, key["_id"])
             if result.deleted_count == 0:
                 await require(db.milestones, milestone_id, "milestone", {"_id": True})
                 return False
-            await db.wx_milestones.delete_one(key)
         return True
 
     # -- commands -------------------------------------------------------------------------------------------------
@@ -178,3 +181,16 @@ class MongoWork(MongoAccess):
     async def _with_context(self, db: Database, document: Document) -> Milestone:
         own = await db.wx_milestones.find_one({"_id": document["_id"]}, {"context": True})
         return from_mongo(Milestone, {**document, "context": (own or {}).get("context")})
+
+
+async def finish_milestone(db: Database, milestone_id: ObjectId) -> None:
+    """Delete a context whose milestone was deleted, where that was cut off between the two; may be repeated.
+
+    Else a milestone that is made under the same id once more would have the text of the one before. The mark of a
+    deletion that was refused does no harm: it counts only where the document is gone.
+    """
+    marked = {"_id": milestone_id, "deleting": True}
+    if await db.wx_milestones.find_one(marked, {"_id": True}) is None:
+        return
+    if await db.milestones.find_one({"_id": milestone_id}, {"_id": True}) is None:
+        await db.wx_milestones.delete_one(marked)

@@ -9,13 +9,16 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
 
 import pymongo
 import pytest
+from pymongo.asynchronous.collection import AsyncCollection
 
 from tests.support.mongod import Mongod
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
-from wxcode_jupyter.models import Event, OutputProject, ProjectOptions
+from wxcode_jupyter.models import Event, Milestone, MilestoneStatus, OutputProject, ProjectOptions
 from wxcode_jupyter.store.mongo import MongoStore
 
 pytestmark = [
@@ -213,3 +216,48 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(own_mongod: Mongod,
     await store.close()
     assert time.monotonic() - started < UNAVAILABLE_WITHIN_S / 2
     own_mongod.resume()
+
+
+@pytest.mark.parametrize("again", ["opened", "created"])
+async def test_a_milestone_whose_deletion_was_cut_off_leaves_no_text(
+    own_mongod: Mongod, connect: Connect, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    store = connect(own_mongod.url)
+    await store.open()
+    project = OutputProject(store.new_id(), "billing", "/w/billing")
+    await store.create_project(project, ProjectOptions())
+    milestone = Milestone(store.new_id(), project.id, "login", context="the old text")
+    await store.create_milestone(milestone)
+    delete_one = AsyncCollection.delete_one
+
+    async def and_die(collection: AsyncCollection[Any], *arguments: Any) -> Any:
+        result = await delete_one(collection, *arguments)
+        if collection.name == "milestones":
+            own_mongod.kill()
+        return result
+
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+        patch.setattr(AsyncCollection, "delete_one", and_die)
+        await store.delete_milestone(milestone.id)
+    own_mongod.start()
+    if again == "opened":
+        await connect(own_mongod.url).open()
+        with pymongo.MongoClient[dict[str, Any]](own_mongod.url) as client:
+            assert client["wxcode"]["wx_milestones"].count_documents({}) == 0
+    else:
+        await store.create_milestone(replace(milestone, context="the new text"))
+        assert (await store.get_milestone(milestone.id)).context == "the new text"
+
+
+async def test_a_deletion_that_was_refused_leaves_the_text(mongo_url: str, connect: Connect) -> None:
+    store = connect(mongo_url)
+    await store.open()
+    project = OutputProject(store.new_id(), "billing", "/w/billing")
+    await store.create_project(project, ProjectOptions())
+    milestone = Milestone(store.new_id(), project.id, "login", context="the text")
+    await store.create_milestone(milestone)
+    await store.move_milestone(milestone.id, {milestone.status}, MilestoneStatus.IN_PROGRESS)
+    assert not await store.delete_milestone(milestone.id)
+    await connect(mongo_url).open()
+    await store.create_milestone(milestone)
+    assert (await store.get_milestone(milestone.id)).context == "the text"
