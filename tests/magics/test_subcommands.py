@@ -16,6 +16,7 @@ from wxcode_jupyter.errors import (
     MilestoneFailed,
     SessionExited,
     TrustRequired,
+    UsageLimited,
 )
 from wxcode_jupyter.magics import (
     CommandResult,
@@ -254,6 +255,39 @@ def test_wait_raises_what_failed_since_it_was_sent(demo: Notebook) -> None:
     with pytest.raises(CommandFailed, match="a hook blocked it"):
         demo.run("%wxmilestone wait")
     assert demo.run("%wxmilestone wait").state is SessionState.IDLE
+
+
+def test_wait_ends_with_what_became_of_the_commands_of_that_time(demo: Notebook) -> None:
+    demo.run("%wxmilestone send before")
+    demo.api.accept()()
+    demo.api.end(last_message="Done before.", outcome="finished")()
+    demo.run("%wxmilestone wait")
+    demo.run("%wxmilestone send hello")
+    newest = list(demo.api.commands)[-1]
+    demo.api.happen(
+        lambda: demo.api.set_command(newest, "accepted", accepted_at=moment()),
+        lambda: demo.api.set_command(newest, "completed", completed_at=moment(), last_message="4", outcome="asks"),
+    )
+    result = demo.run("%wxmilestone wait --no-screen")
+    (evidence,) = result.evidence
+    assert (evidence.summary.command.text, evidence.screen) == ("hello", "")
+    assert "acknowledged" in repr(result) and "ended its turn with a question" in repr(result)
+    assert result.to_dict()["evidence"][0]["summary"]["command"]["last_message"] == "4"
+    assert demo.run("%wxmilestone wait").evidence == ()
+
+
+def moment() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize("option", ["", "--on-limit fail "])
+def test_a_wait_that_ends_at_a_usage_limit_fails_where_that_is_said(demo: Notebook, option: str) -> None:
+    demo.run("%wxmilestone send hello")
+    demo.api.happen(
+        demo.api.accept(), demo.api.end(outcome="limited", resets_at=moment(), last_message="You've hit your limit")
+    )
+    with pytest.raises(UsageLimited, match="hit your limit"):
+        demo.run(f"%wxmilestone wait {option}")
 
 
 def test_status_log_screen(demo: Notebook) -> None:

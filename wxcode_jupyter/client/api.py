@@ -454,6 +454,7 @@ class Client:
         attended: bool = False,
         policy: Policy | None = None,
         observer: Observer | None = None,
+        on_limit: OnLimit | None = None,
     ) -> SessionInfo:
         """Block until Claude is idle with an empty queue, or (``attended``) asks somebody; see ``waiting.Watch``.
 
@@ -464,15 +465,29 @@ class Client:
             attended: Whether somebody can answer what the CLI asks: what is needed is then told to the observer.
             policy: What is said to Claude's questions, and done when the limit passes; see ``Policy``.
             observer: Is told about the progress.
+            on_limit: What to do when the last command ended at a usage limit, or one holds the queue; see ``wait_for``.
 
         Raises:
             CommandTimeout: The limit passed; Claude works on.
+            UsageLimited: A usage limit was reached, and is not waited for.
             CommandFailed: A command was not delivered, or its turn ended with an error or an interrupt.
             SessionExited, SessionNotRunning: There is no session to wait for.
             TrustRequired, AnswerNeeded, AttentionNeeded: Somebody is needed, and nobody is there.
         """
-        watch = Watch(self, _id(project), timeout_s=timeout_s, attended=attended, policy=policy, observer=observer)
-        return watch.until_idle([_id(command) for command in commands])
+        watch = Watch(
+            self,
+            _id(project),
+            timeout_s=timeout_s,
+            attended=attended,
+            policy=policy,
+            on_limit=on_limit,
+            observer=observer,
+        )
+        session = watch.until_idle([_id(command) for command in commands])
+        if watch.limited is None or (on_limit is None and attended):
+            return session
+        limits.handle(self, watch, watch.limited, on_limit or "fail")
+        return watch.until_idle()
 
     def wait_for(
         self,

@@ -78,6 +78,9 @@ class Watch:
         clock: Seconds that only rise; injected by tests, as is ``sleep``.
         sleep: Waits that many seconds.
         wall: The time of day, in UTC.
+
+    Attributes:
+        limited: The command that a usage limit has stopped, where it is the last that ended in ``until_idle``.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Watch:
         self._clock = clock
         self._sleep = sleep
         self._wall = wall
+        self.limited: Command | None = None
         self._asked_at: datetime | None = None
         self._timeout_s = timeout_s
         self._deadline = None if timeout_s is None else clock() + timeout_s
@@ -138,8 +142,10 @@ class Watch:
             running = {
                 command.id for command in self._ask(lambda: self._client.commands(self._project_id, statuses=_OPEN))
             }
-            for ended in sorted(expected - running):
-                _judge(self._ask(lambda e=ended: self._client.command(e)))  # type: ignore[misc]
+            ended = [self._ask(lambda e=each: self._client.command(e)) for each in expected - running]  # type: ignore[misc]
+            for command in sorted(ended, key=lambda command: command.seq):
+                _judge(command)
+                self.limited = command if command.outcome == limits.LIMITED else None
             expected = running
             if session.state is SessionState.IDLE and not running and not session.queued:
                 break

@@ -103,29 +103,6 @@ def resume(context: Context, line: Line) -> Result:
     return current_session(client, client.get_project(found))
 
 
-def wait(context: Context, line: Line) -> Result:
-    """Block until Claude is idle, or asks somebody."""
-    client, found = context.client, context.project(line["project"])
-    printer = context.printer()
-    sent = context.sent.pop(found.id, set())
-    context.partial = lambda: current_session(client, client.get_project(found))
-    try:
-        client.wait(
-            found,
-            commands=sent,
-            timeout_s=line["timeout"],
-            attended=context.attended,
-            policy=context.policy,
-            observer=printer,
-        )
-    except KeyboardInterrupt:
-        context.sent[found.id] = sent
-        raise
-    finally:
-        printer.flush()
-    return current_session(client, client.get_project(found))
-
-
 def log(context: Context, line: Line) -> Result:
     """Show the latest events."""
     client, found = context.client, context.project(line["project"])

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import asking, commands, gsd, report, rewinding, subcommands, work
+from . import asking, commands, gsd, report, rewinding, subcommands, waiting, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -29,7 +29,7 @@ _PLAIN: dict[str, Plain] = {
     "gsd": gsd.gsd,
     "next": gsd.next_step,
     "resume": commands.resume,
-    "wait": commands.wait,
+    "wait": waiting.wait,
     "questions": asking.questions,
     "answer": asking.answer,
     "status": commands.status,
@@ -162,13 +162,11 @@ def _waits(line: Line) -> bool:
     """Tell whether a line waits for something; options of the waiting are a mistake in one that does not."""
     if line["on_limit"] not in (None, "fail", "wait"):
         raise Mistake("--on-limit is fail or wait.", line.subcommand.usage)
-    if line["on_limit"] is not None and not line["wait"]:
-        raise Mistake("--on-limit is for the waiting: add --wait.", line.subcommand.usage)
     if line.subcommand.name == "wait" or line["wait"]:
         return True
     if line["timeout"] is not None:
         raise Mistake("--timeout limits the waiting: add --wait.", line.subcommand.usage)
-    for key in ("on_question", "answers", "on_timeout"):
+    for key in ("on_question", "answers", "on_timeout", "on_limit"):
         if line[key] is not None:
             raise Mistake(f"--{key.replace('_', '-')} is for the waiting: add --wait.", line.subcommand.usage)
     return False

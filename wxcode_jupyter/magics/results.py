@@ -199,7 +199,10 @@ class CommandResult(Result):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class SessionStatus(Result):
-    """The session of a project, with its open milestones and latest commands where they were asked for."""
+    """The session of a project, with its open milestones and latest commands where they were asked for.
+
+    ``evidence`` is what became of the commands that were waited for, oldest first.
+    """
 
     project: Project
     session: SessionInfo
@@ -207,6 +210,7 @@ class SessionStatus(Result):
     commands: tuple[Command, ...] = ()
     gsd: GsdStatus | None = None
     questions: tuple[Question, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def state(self) -> SessionState:
@@ -227,10 +231,16 @@ class SessionStatus(Result):
         rows += progress_rows(self.gsd) if self.gsd else []
         phases = phase_table(self.gsd.progress) if self.gsd else []
         rows += [("asks", describe_question(question)) for question in self.questions]
-        tables = [phases, [_row(item) for item in self.milestones], [_row(item) for item in self.commands]]
-        shown = session.screen if session.attention or session.exit_code else None  # an orderly end needs no picture
+        for each in self.evidence:
+            rows += [*_command_rows(each.summary.command), *each.rows()]
+        lists = ([_row(item) for item in self.milestones], [_row(item) for item in self.commands])
+        tables: list[Sequence[Sequence[str | Badge]]] = [phases, *lists]
+        tables += [each.table() for each in self.evidence]
+        # An orderly end needs no picture.
+        shown = session.screen if session.attention or session.exit_code else "".join(e.screen for e in self.evidence)
         badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
-        notes = (*self.notes, _HOW_TO_ANSWER) if self.questions else self.notes
+        last = self.evidence[-1].summary.command if self.evidence else None
+        notes = (*_outcome_notes(last), *self.notes, *((_HOW_TO_ANSWER,) if self.questions else ()))
         return Card(project.name, badge, rows, tables, squeezed(shown or ""), notes)
 
 

@@ -108,7 +108,11 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             cell=True,
             options=(_WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, _CONTEXT, *_COMMON),
         ),
-        Subcommand("wait", "block until Claude is idle or needs somebody", options=(_TIMEOUT, *_POLICY, *_COMMON)),
+        Subcommand(
+            "wait",
+            "block until Claude is idle or needs somebody, and show what became of the commands of that time",
+            options=(_TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, *_COMMON),
+        ),
         Subcommand("questions", "what Claude asks, and was asked before", options=_COMMON),
         Subcommand(
             "answer",

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from IPython.display import display
-
 from ..client import GsdStatus, Project
-from ..errors import MilestoneFailed, NotFound, WxcodeError
+from ..errors import MilestoneFailed, NotFound
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus
 from .commands import notice_trouble, read_context
 from .context import Context
-from .evidence import Evidence, collect
+from .evidence import Evidence
 from .grammar import Line, Mistake, nearest, replace_variables
 from .milestones import ENDED, ensure_milestone
 from .results import CommandResult, Listing, MilestoneResult, Result
+from .waiting import evidence_of, wait_for
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _TURN_IS_NOT_MILESTONE = (
@@ -82,9 +81,9 @@ def deliver(
         context.partial = lambda: CommandResult(command=client.command(command), notes=notes)
         notice_trouble(context, project)
         return _command_result(context, project, command, notes)
-    context.partial = lambda: _command_result(context, project, command, notes, _evidence(context, line, command))
-    command = _wait_for(context, line, command)
-    return _command_result(context, project, command, notes, _evidence(context, line, command))
+    context.partial = lambda: _command_result(context, project, command, notes, evidence_of(context, line, command))
+    command = wait_for(context, line, command)
+    return _command_result(context, project, command, notes, evidence_of(context, line, command))
 
 
 def complete(context: Context, line: Line) -> Result:
@@ -120,13 +119,13 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
         warnings += client.summary(command).warnings
         return _milestone_result(context, client.milestone(milestone), notes=warnings)
     context.partial = lambda: _milestone_result(
-        context, client.milestone(milestone), evidence=_evidence(context, line, command)
+        context, client.milestone(milestone), evidence=evidence_of(context, line, command)
     )
-    command = _wait_for(context, line, command)
+    command = wait_for(context, line, command)
     milestone = client.milestone(milestone)
     if milestone.status is MilestoneStatus.FAILED:
         raise _failed(milestone)
-    evidence = _evidence(context, line, command)
+    evidence = evidence_of(context, line, command)
     notes = () if milestone.status is MilestoneStatus.COMPLETED else (_TURN_IS_NOT_MILESTONE,)
     return _milestone_result(context, milestone, (*warnings, *evidence.summary.warnings, *notes), evidence)
 
@@ -137,44 +136,6 @@ def _warnings(before: GsdStatus | None, command: Command) -> tuple[str, ...]:
         return ()
     clearing = before.command("new-milestone")
     return (before.warning,) if clearing and command.text.split()[:1] == [clearing.spelling] else ()
-
-
-def _wait_for(context: Context, line: Line, command: Command) -> Command:
-    printer = context.printer()
-    try:
-        ended = context.client.wait_for(
-            command,
-            timeout_s=line["timeout"],
-            attended=context.attended,
-            policy=context.policy,
-            observer=printer,
-            on_limit=line["on_limit"],
-        )
-    except WxcodeError:
-        printer.flush()
-        _show_partial(context)
-        raise
-    finally:
-        printer.flush()
-    context.sent.get(command.output_project_id, set()).discard(command.id)
-    return ended  # the one that went on, where a limit was waited for
-
-
-def _evidence(context: Context, line: Line, command: Command) -> Evidence:
-    """Return what became of a command that was waited for."""
-    return collect(context.client, context.client.command(command), screen=not line["no_screen"])
-
-
-def _show_partial(context: Context) -> None:
-    """Show what became of the work that failed, above the error: papermill keeps nothing else of it."""
-    try:
-        result = context.partial() if context.partial else None
-    except WxcodeError as lost:  # the server is away: what failed first is what counts
-        context.say(f"What became of it is unknown: {lost}")
-        return
-    evidence = getattr(result, "evidence", None)
-    if evidence is not None and evidence.summary.command.accepted_at is not None:
-        display(result)  # type: ignore[no-untyped-call]
 
 
 def _remember(context: Context, command: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,3 +112,21 @@ def test_the_limit_of_the_wait_counts() -> None:
     with pytest.raises(CommandTimeout):
         world.handle(world.limited(), "wait", timeout_s=1800)
     assert world.texts == ["build it"]
+
+
+@pytest.mark.parametrize(
+    ("attended", "on_limit", "raises"), [(False, None, True), (True, "fail", True), (True, None, False)]
+)
+def test_a_wait_until_idle_that_ends_at_a_limit(attended: bool, on_limit: OnLimit | None, raises: bool) -> None:
+    world = World()
+    command = world.limited()
+    with pytest.raises(UsageLimited) if raises else nullcontext():
+        world.client.wait(world.project, commands=[command], attended=attended, on_limit=on_limit)
+
+
+def test_a_limit_that_something_has_come_after_is_not_the_end_of_a_wait() -> None:
+    world = World()
+    limited = world.limited()
+    after = world.client.send(world.project, "hello")
+    world.api.set_command(after.id, "completed", outcome="finished")
+    assert world.client.wait(world.project, commands=[after, limited], on_limit="fail").state == "idle"
