@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wxcode_jupyter import Client
-from wxcode_jupyter.models import Command, CommandStatus, Milestone, MilestoneStatus
+from wxcode_jupyter.models import Command, Milestone, MilestoneStatus
 from wxcode_jupyter.testing.scripted_model import Rule, Say, ScriptedModel, Use
 from wxcode_jupyter.testing.world import World
 
@@ -46,6 +46,10 @@ def rules(workspace: Path) -> list[Rule]:
 def _plan(number: int) -> Rule:
     """A milestone's turn: read what is wanted, write a plan, say so."""
     folder = f".planning/phases/{number:02d}-{_PHASES.get(number, 'milestone')}"
+    phases = "".join(
+        f"### Phase {each}: {_PHASES.get(each, 'milestone').replace('-', ' ').capitalize()}\n\n"
+        for each in range(1, number + 1)
+    )
     plan = f"# Plan {number:02d}-01\n\nThe scripted model of the demo wrote this in Claude's place.\n"
     return Rule(
         _NEW_MILESTONE,
@@ -54,6 +58,8 @@ def _plan(number: int) -> Rule:
                 "Read", {"file_path": "{{cwd}}/.milestones/{{id}}/MILESTONE-CONTEXT.md"}, text="I read what is wanted."
             ),
             Use("Write", {"file_path": f"{{{{cwd}}}}/{folder}/{number:02d}-01-PLAN.md", "content": plan}),
+            Use("Read", {"file_path": "{{cwd}}/.planning/ROADMAP.md"}),  # what exists must be read before it is written
+            Use("Write", {"file_path": "{{cwd}}/.planning/ROADMAP.md", "content": f"# Roadmap\n\n{phases}"}),
             Say(f"Planned in one phase: {folder}.\nI am the demo's scripted model; the terminal around me is real."),
         ],
         times=1,
@@ -79,7 +85,7 @@ def examine(client: Client, world: World, model: ScriptedModel) -> Outcome:
         if states != {FIRST: MilestoneStatus.COMPLETED, SECOND: MilestoneStatus.IN_PROGRESS}:
             yield f"the milestones are {states}"
         for milestone, command in work:
-            if command is None or command.status is not CommandStatus.COMPLETED or command.accepted_at is None:
+            if command is None or command.accepted_at is None or command.outcome != "finished":
                 yield f"the command of {milestone.element_name!r} is {command}"
             elif (times := model.prompts.count(command.text)) != 1:
                 yield f"the model was given {command.text!r} {times} times"

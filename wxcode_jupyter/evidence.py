@@ -66,17 +66,53 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseState:
+    """A phase of GSD's at one moment; ``status`` is one of ``GsdPhase``."""
+
+    number: str
+    name: str
+    status: str
+    plans_total: int = 0
+    plans_done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningState:
+    """The milestone that ``.planning/`` told of at one moment: its version and name, its phases, what was archived."""
+
+    milestone: str = ""
+    phases: tuple[PhaseState, ...] = ()
+    archived: tuple[str, ...] = ()  # versions, oldest first
+
+    @property
+    def phases_done(self) -> int:
+        """How many phases were verified."""
+        return sum(phase.status == "verified" for phase in self.phases)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningChange:
+    """What ``.planning/`` told before a command was typed, and when it had ended (or now, while it runs)."""
+
+    before: PlanningState
+    after: PlanningState
+
+
+@dataclass(frozen=True, slots=True)
 class CommandSummary:
     """What became of one command.
 
     ``usage`` is None where the transcript is gone, or the command was never accepted. ``warnings`` are what went wrong
-    beside the work itself: a checkpoint that could not be made.
+    beside the work itself: a checkpoint that could not be made. ``planning`` is None where it is not known.
+    ``missing_still`` is what a GSD command should have left and has not until now, by itself or by what came after it.
     """
 
     command: Command
     usage: Usage | None = None
     questions: tuple[Asked, ...] = ()
     warnings: tuple[str, ...] = ()
+    planning: PlanningChange | None = None
+    missing_still: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

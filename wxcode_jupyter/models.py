@@ -157,7 +157,8 @@ class Command:
 
     A completed one has an ``outcome``: ``finished``, ``asks`` (its turn ended with a question in plain text) or
     ``limited`` (at a usage limit, which ends at ``resets_at`` where the CLI says when, or has ended then where it was
-    seen to be over before); the latter two are not done.
+    seen to be over before); the latter two are not done. A command of GSD's whose turn ended without its artefact
+    ``asks``, too, whatever was said last; ``missing`` names it.
     ``seq`` orders the commands of one project, first in first out. ``prompt_id`` and ``claude_session_id`` say where
     the CLI's transcript has it, once it was accepted; ``taken_back_at`` when a rewind went back to before it.
     """
@@ -170,6 +171,7 @@ class Command:
     status: CommandStatus = CommandStatus.QUEUED
     outcome: str | None = None
     resets_at: datetime | None = None
+    missing: str | None = None
     last_message: str | None = None
     prompt_id: str | None = None
     claude_session_id: str | None = None

@@ -74,6 +74,60 @@ def test_waiting_for_a_milestone_ends_with_what_became_of_it(demo: Notebook) -> 
     assert "src/a.py" in html and "1,234 in" in html
 
 
+def planning(milestone: str, *phases: tuple[str, str, int, int], archived: tuple[str, ...] = ()) -> dict[str, Any]:
+    names = ("name", "status", "plans_total", "plans_done")
+    told = [{"number": str(n), **dict(zip(names, phase, strict=True))} for n, phase in enumerate(phases, 1)]
+    return {"milestone": milestone, "phases": told, "archived": list(archived)}
+
+
+LOGIN, BUILT = ("Login", "verified", 1, 1), ("Logout", "built", 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (
+            planning("v1.0 One", LOGIN, ("Logout", "planned", 2, 0)),
+            planning("v1.0 One", LOGIN, BUILT),
+            [
+                "phases   v1.0 One: 1 of 2 phases before, 1 of 2 phases after",
+                "2 Logout: planned -> built, 2 of 2 plans",
+            ],
+        ),
+        (
+            planning("v1.0 One", LOGIN, archived=("v0.9",)),
+            planning("v1.1 Two", ("<b>Next", "not_started", 0, 0)),
+            ["phases   v1.0 One: 1 of 1 phase before, v1.1 Two: 0 of 1 phase after", "1 <b>Next: not started"],
+        ),
+        (planning(""), planning("v1.0", BUILT), ["phases   v1.0: 0 of 1 phase after", "1 Logout: built, 2 of 2 plans"]),
+        (planning("v1.0", LOGIN), planning("", archived=("v1.0",)), ["v1.0: 1 of 1 phase before, v1.0 archived after"]),
+    ],
+)
+def test_phases_before_and_after(
+    demo: Notebook, before: dict[str, Any], after: dict[str, Any], lines: list[str]
+) -> None:
+    tell(demo)
+    demo.api.summary = {"planning": {"before": before, "after": after}}
+    result = demo.run("%wx send --wait --no-screen go on")
+    shown = "\n".join(" ".join(line.split()) for line in repr(result).splitlines())
+    for line in lines:
+        assert " ".join(line.split()) in shown, shown
+    assert "<b>Next" not in result._repr_mimebundle_()["text/html"]
+    assert result.to_dict()["evidence"]["summary"]["planning"]["after"]["milestone"] == after["milestone"]
+
+
+def test_phases_that_are_not_known_are_not_told(demo: Notebook) -> None:
+    tell(demo)
+    assert "phases" not in repr(demo.run("%wx send --wait go on"))
+
+
+def test_a_gsd_command_that_left_nothing_says_what_is_missing(demo: Notebook) -> None:
+    demo.api.happen(demo.api.accept(), demo.api.end(outcome="asks", missing="a plan of phase 2", last_message="Hm."))
+    shown = repr(demo.run("%wx send --wait /gsd:plan-phase 2"))
+    assert "Claude ended its turn without a plan of phase 2" in shown
+    assert "completed, asks" in shown
+
+
 def test_permissions_are_named_and_who_answered(demo: Notebook) -> None:
     tell(demo)
     asked = [

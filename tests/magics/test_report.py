@@ -70,6 +70,14 @@ def test_a_question_that_nobody_answered_has_failed(demo: Notebook, outcome: str
     assert [suite.name for suite in write(demo, "").report.suites] == ["one", "commands of no milestone"]
 
 
+def test_a_gsd_command_without_its_artefact_has_failed(demo: Notebook) -> None:
+    demo.run("%%wx new one --start\n# It\n")
+    demo.api.accept()()
+    demo.api.set_command(demo.api.only_command(), "completed", outcome="asks", missing="a new ROADMAP.md with phases")
+    (suite,) = write(demo, "").report.suites
+    assert (suite.verdict, suite.reason) == ("failed", "Claude ended its turn without a new ROADMAP.md with phases.")
+
+
 def test_the_next_milestone_is_no_answer(demo: Notebook) -> None:
     for name in ("one", "two"):
         demo.run(f"%%wx new {name} --start\n# It\n")

@@ -417,7 +417,7 @@ class FakeApi:
     def _queue(self, project_id: str, body: dict[str, Any]) -> Answer:
         identifier = body.get("id") or str(ObjectId())
         if identifier not in self.commands:
-            fields = ("outcome", "last_message", "prompt_id", "claude_session_id", "error")
+            fields = ("outcome", "missing", "last_message", "prompt_id", "claude_session_id", "error")
             times = ("delivering_at", "accepted_at", "completed_at", "taken_back_at")
             self.commands[identifier] = {
                 **dict.fromkeys((*fields, *times)),

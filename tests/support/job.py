@@ -33,12 +33,23 @@ def until(look: Callable[[], T | None], *, timeout_s: float = 30.0, what: str = 
     return value
 
 
+def roadmap_steps(phases: int) -> list[Use]:
+    """Write a roadmap of so many phases, by which GSD's new-milestone is done."""
+    roadmap = "{{cwd}}/.planning/ROADMAP.md"
+    listed = "".join(f"### Phase {number}: Work\n\n" for number in range(1, phases + 1))
+    return [
+        Use("Read", {"file_path": roadmap}),  # what exists must be read before it is written
+        Use("Write", {"file_path": roadmap, "content": f"# Roadmap\n\n{listed}"}),
+    ]
+
+
 def phase_rule(number: int) -> Rule:
-    """A milestone's turn: looks where it is, makes a phase folder of its own, and says so."""
+    """A milestone's turn: looks where it is, makes a phase of its own, in the roadmap too, and says so."""
     plan = f"{{{{cwd}}}}/.planning/phases/{number:02d}-work/{number:02d}-01-PLAN.md"
     steps: list[Say | Use | Fail | Cut] = [
         Use("Bash", {"command": "pwd"}),
         Use("Write", {"file_path": plan, "content": "# plan\n"}),
+        *roadmap_steps(number),
         Say("Planned."),
     ]
     return Rule("new-milestone", steps, times=1)

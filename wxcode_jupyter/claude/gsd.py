@@ -91,6 +91,12 @@ def spell(name: str, workspace: StrPath, home: StrPath, *, config_dir: StrPath |
     return commands[bare].spelling
 
 
+def read_command(text: str) -> tuple[str, str] | None:
+    """Return bare name and arguments of a text that begins with a GSD command, in whatever spelling; else None."""
+    word = _GSD_WORD.match(text)
+    return (word[1], text[word.end() :].strip()) if word else None
+
+
 def check_template(template: str, fields: tuple[str, ...] = MILESTONE_FIELDS) -> None:
     """Refuse a template that could not be filled in, so that a server says so when it starts.
 

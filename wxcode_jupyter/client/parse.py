@@ -9,7 +9,18 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..errors import WxcodeError
-from ..evidence import Asked, Changes, CommandSummary, FileChange, Forked, Rewound, Usage
+from ..evidence import (
+    Asked,
+    Changes,
+    CommandSummary,
+    FileChange,
+    Forked,
+    PhaseState,
+    PlanningChange,
+    PlanningState,
+    Rewound,
+    Usage,
+)
 from ..models import (
     Attention,
     Command,
@@ -78,7 +89,18 @@ def summary(body: Json) -> CommandSummary:
         _build(Usage, used, models=tuple(used.get("models") or ())) if used else None,
         tuple(_build(Asked, item, at=moment(item.get("at"))) for item in asked),
         tuple(map(str, body.get("warnings") or ())),
+        _planning_change(body.get("planning")),
+        body.get("missing_still"),
     )
+
+
+def _planning_change(body: Json | None) -> PlanningChange | None:
+    return PlanningChange(_planning_state(body["before"]), _planning_state(body["after"])) if body else None
+
+
+def _planning_state(body: Json) -> PlanningState:
+    phases = tuple(_build(PhaseState, item) for item in body["phases"])
+    return _build(PlanningState, body, phases=phases, archived=tuple(body.get("archived") or ()))
 
 
 def session(body: Json, project_id: str) -> SessionInfo:

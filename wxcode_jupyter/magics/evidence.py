@@ -12,6 +12,7 @@ from ..errors import GitUnavailable, SessionNotRunning
 from ..evidence import Changes, CommandSummary, FileChange, Usage
 from ..models import Command, Question
 from .cards import Badge, Tone, clock
+from .gsd_rows import planning_rows
 
 _FILES = 20
 _TONES: dict[str, Tone] = {"added": "good", "changed": "busy", "deleted": "bad"}
@@ -45,6 +46,7 @@ class Evidence:
         rows += [("duration", spoken(self.duration_s))] if self.duration_s is not None else []
         rows += [("tokens", _tokens(self.summary.usage))] if self.summary.usage else []
         rows += [("asked", line) for line in self._asked()]
+        rows += planning_rows(self.summary.planning) if self.summary.planning else []
         rows += [("files", _files(self.changes))] if self.changes else []
         return rows
 

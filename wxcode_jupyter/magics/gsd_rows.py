@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..client import GsdPhase, GsdProgress, GsdStatus
+from ..evidence import PhaseState, PlanningChange, PlanningState
 from .cards import Badge, Tone, clean_line
 
 _TONES: dict[str, Tone] = {
@@ -45,6 +46,38 @@ def count_phases(progress: GsdProgress) -> str:
     """Return ``1 of 3 phases``."""
     total = len(progress.phases)
     return f"{progress.phases_done} of {total} phase{'' if total == 1 else 's'}"
+
+
+def planning_rows(change: PlanningChange) -> list[tuple[str, str]]:
+    """Return the phases before and after, and each that is another now; nothing where there were none and are none."""
+    before, after = change.before, change.after
+    if not before.phases and not after.phases:
+        return []
+    same = before.milestone == after.milestone and bool(before.phases)
+    sides = [f"{_counted(before)} before", f"{_counted(after, named=not same)} after"]
+    was = {phase.number: phase for phase in before.phases} if same else {}
+    changed = [phase for phase in after.phases if phase != was.get(phase.number)]
+    rows = [("phases", ", ".join(sides if before.phases else sides[1:]))]
+    rows += [("phase", _phase_change(was.get(phase.number), phase)) for phase in changed[:_PHASES_SHOWN]]
+    more = len(changed) - _PHASES_SHOWN
+    return [*rows, ("phase", f"… and {more} more")] if more > 0 else rows
+
+
+def _counted(state: PlanningState, *, named: bool = True) -> str:
+    total = len(state.phases)
+    count = f"{state.phases_done} of {total} phase{'' if total == 1 else 's'}"
+    if not total:
+        count = f"{state.archived[-1]} archived" if state.archived else "no phases"
+    name = clean_line(state.milestone, _NAME_LIMIT) if named else ""
+    return f"{name}: {count}" if name else count
+
+
+def _phase_change(before: PhaseState | None, after: PhaseState) -> str:
+    status = after.status.replace("_", " ")
+    if before is not None and before.status != after.status:
+        status = f"{before.status.replace('_', ' ')} -> {status}"
+    plans = f", {after.plans_done} of {after.plans_total} plans" if after.plans_total else ""
+    return f"{clean_line(f'{after.number} {after.name}', _NAME_LIMIT)}: {status}{plans}"
 
 
 def _phase_row(phase: GsdPhase) -> list[str | Badge]:

@@ -331,6 +331,11 @@ def _command_badge(command: Command) -> Badge:
 def _outcome_notes(command: Command | None) -> tuple[str, ...]:
     """Return what to know of a turn that has ended and is not done."""
     match command.outcome if command else None:
+        case "asks" if command is not None and command.missing:
+            return (
+                f"Claude ended its turn without {command.missing}, by which GSD's command is done: answer what it "
+                "says with `%wxmilestone send`.",
+            )
         case "asks":
             return ("Claude ended its turn with a question: answer it with `%wxmilestone send`.",)
         case "limited" if command is not None and command.resets_at:

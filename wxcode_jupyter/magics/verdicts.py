@@ -154,7 +154,7 @@ def _case(command: Command, unanswered: Sequence[str], *, settled: bool) -> Case
     """Judge a command; ``settled``: an end with a question or at a limit does not count any more."""
     spent = duration_s(command)
     if command.status is CommandStatus.COMPLETED:
-        reason = "" if settled else _UNFINISHED.get(command.outcome or "", "")
+        reason = "" if settled else _unfinished(command)
         return Case(command, "failed" if reason else "passed", reason, spent)
     asked = "".join(f"Nobody has answered: {question} " for question in unanswered)
     match command.status:
@@ -163,3 +163,10 @@ def _case(command: Command, unanswered: Sequence[str], *, settled: bool) -> Case
         case CommandStatus.INTERRUPTED:
             return Case(command, "failed", asked + (command.error or "It was interrupted."), spent)
     return Case(command, "not done", f"{asked}It is {command.status}.", spent)
+
+
+def _unfinished(command: Command) -> str:
+    """Return why a command that is completed is not done, "" where it is."""
+    if command.missing:
+        return f"Claude ended its turn without {command.missing}."
+    return _UNFINISHED.get(command.outcome or "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,3 +32,13 @@ def ended(
     if status is CommandStatus.COMPLETED:
         found["outcome"] = ASKS if asks(message) else FINISHED
     return found
+
+
+def judged(fields: Mapping[str, Any], missing: str | None) -> dict[str, Any]:
+    """Return the fields of a command's end judged by GSD's artefact, which ``missing`` names where it is not there.
+
+    A turn that was completed without it asks, whatever was said last: GSD stops where it wants to be told something.
+    """
+    if missing is None or fields.get("outcome") not in (FINISHED, ASKS):
+        return dict(fields)
+    return {**fields, "outcome": ASKS, "missing": missing}

@@ -5,6 +5,7 @@ Everything goes through the project's outbox, in the order in which it happened;
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from .events import EventLog
 from .limit import UsageLimit
 from .lineage import Lineage, cause_of
 from .outbox import Outbox
+from .pictures import Pictures
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Recorder:
         project_id: Whose session it is.
         cause: Why the session's first conversation id is the project's, None when it resumes one.
         links_folder: Where transcripts are kept by hard link.
+        pictures: Of the project's ``.planning/``.
         conflict: Called when another conversation became the project's first in the meantime.
     """
 
@@ -50,6 +53,7 @@ class Recorder:
         *,
         cause: LineageCause | None,
         links_folder: str,
+        pictures: Pictures,
         conflict: Callable[[], None],
     ) -> None:
         self._store = store
@@ -58,6 +62,7 @@ class Recorder:
         self._project_id = project_id
         self._cause = cause
         self._links_folder = links_folder
+        self._pictures = pictures
         self._conflict = conflict
         self._lineage = Lineage(store, project_id)
         self._limit = UsageLimit(store, project_id)
@@ -137,6 +142,7 @@ class Recorder:
             self._put_back(command)  # it may have been taken before the answer was lost
             raise
         if moved is not None:
+            await asyncio.to_thread(self._pictures.take_before, command)
             self.emit("command_delivering", {"command_id": command.id})
         return moved is not None
 
@@ -162,19 +168,7 @@ class Recorder:
                 if command is not None:
                     self._accepted(command, prompt_id, claude_session_id)
             case Ended(command, status, last_message, error):
-                fields = ended(status, last_message, error)
-                self._move(
-                    command, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, fields | {"completed_at": now()}
-                )
-                news = {
-                    "command_id": command.id,
-                    "last_message": (fields["last_message"] or "")[:_TEXT_LIMIT],
-                    "error": fields["error"],
-                    "outcome": fields.get("outcome"),
-                }
-                if resets_at := fields.get("resets_at"):
-                    news["resets_at"] = resets_at.isoformat()
-                self.emit(f"command_{fields['status'].value}", news)
+                self._ended(command, ended(status, last_message, error))
             case Answered():
                 self._outbox.put(self._limit.lift)
             case Lingers(of, tasks):
@@ -201,6 +195,29 @@ class Recorder:
         self.emit("command_accepted", {"command_id": command.id, "prompt_id": prompt_id})
         if command.milestone_id is not None:
             self._milestone_begun(command.milestone_id, command.id)
+
+    def _ended(self, command: Command, fields: Mapping[str, Any]) -> None:
+        changes: dict[str, Any] = {}
+        moment = now()
+
+        async def write() -> None:
+            if not changes:  # once: what a repeated attempt finds in the workspace may come from later work
+                changes.update(await asyncio.to_thread(self._pictures.judge, command, fields), completed_at=moment)
+            await self._store.move_command(command.id, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, changes)
+            news = {
+                "command_id": command.id,
+                "last_message": (changes["last_message"] or "")[:_TEXT_LIMIT],
+                "error": changes["error"],
+                "outcome": changes.get("outcome"),
+            }
+            if "missing" in changes:
+                news["missing"] = changes["missing"]
+            if resets_at := changes.get("resets_at"):
+                news["resets_at"] = resets_at.isoformat()
+            kind = f"command_{changes['status'].value}"
+            await self._events.store_now(self._project_id, kind, news, key=f"ended:{command.id}", at=moment)
+
+        self._outbox.put(write)
 
     def _milestone_begun(self, milestone_id: str, command_id: str) -> None:
         begun = MilestoneStatus.IN_PROGRESS

@@ -28,6 +28,7 @@ from .endings import ended
 from .events import EventLog
 from .lineage import Lineage, cause_of
 from .own_command import OwnCommand
+from .pictures import Pictures
 from .turns import CUT
 
 log = logging.getLogger(__name__)
@@ -137,15 +138,15 @@ def _end(prompt_id: str | None, events: Sequence[HookEvent], following: Sequence
 class Recovery:
     """Reads what dead sessions of a project left behind. Only for whoever owns the project's workspace."""
 
-    def __init__(self, store: Store, events: EventLog, sessions_folder: str, environment: dict[str, str]) -> None:
+    def __init__(self, store: Store, events: EventLog, data_dir: str, environment: dict[str, str]) -> None:
         self._store = store
         self._events = events
-        self._sessions = Path(sessions_folder)
+        self._data_dir = data_dir
         self._environment = environment
 
     async def run(self, project_id: str, workspace: str) -> None:
         """Follow ids, settle commands, remove the folders. May be repeated after any failure."""
-        folders = sorted(self._sessions.glob("*")) if self._sessions.is_dir() else []
+        folders = _folders(self._data_dir, project_id)
         events: list[HookEvent] = []
         for folder in folders:
             events += HookSpool(str(folder)).load()
@@ -186,6 +187,7 @@ class Recovery:
             if entry.transcript_path:
                 paths.setdefault(entry.claude_session_id, entry.transcript_path)
 
+        pictures = Pictures(self._data_dir, project_id, workspace)
         while True:
             page = await self._store.list_commands(project_id, statuses=_OPEN, limit=100)
             for command in page.items:
@@ -194,6 +196,8 @@ class Recovery:
                     path = find(self._environment, workspace, session_id, known=paths.get(session_id))
                     conversation = await asyncio.to_thread(load_all, path)
                 changes = resolve(command, events, conversation)
+                if changes["status"] is CommandStatus.COMPLETED:
+                    changes = await asyncio.to_thread(pictures.judge, command, changes)
                 session_id = str(changes.get("claude_session_id", command.claude_session_id))
                 await self._record(project_id, command, changes, paths.get(session_id) or None)
             if len(page.items) < 100:
@@ -219,6 +223,12 @@ class Recovery:
         if await self._store.move_milestone(milestone_id, {MilestoneStatus.PENDING}, begun) is not None:
             data = {"milestone_id": milestone_id, "status": begun.value}
             await self._events.store_now(project_id, "milestone_status", data, key=f"begun:{command_id}")
+
+
+def _folders(data_dir: str, project_id: str) -> list[Path]:
+    """Return the folders of a project's sessions, the oldest first."""
+    sessions = Path(data_dir, "sessions", project_id)
+    return sorted(sessions.glob("*")) if sessions.is_dir() else []
 
 
 def remove_folder(folder: str) -> None:

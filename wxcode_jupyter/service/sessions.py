@@ -38,6 +38,7 @@ from .limit import UsageLimit
 from .lineage import Lineage
 from .live import LiveSession
 from .outbox import Outbox
+from .pictures import Pictures
 from .recorder import Recorder
 from .recovery import Recovery, remove_folder
 
@@ -217,8 +218,8 @@ class Sessions:
             workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
             environment = self.environment(workspace)
             self._check_cli(environment)
-            folder = os.path.join(self._config.data_dir, "sessions", project.id)
-            await Recovery(self._store, self._events, folder, environment).run(project.id, workspace)
+            recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
+            await recovery.run(project.id, workspace)
             yield environment
 
     def environment(self, workspace: str) -> dict[str, str]:
@@ -258,7 +259,7 @@ class Sessions:
         await self._write_pending(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
         async with self._pool.claim(workspace):
-            recovery = Recovery(self._store, self._events, os.path.dirname(folder), environment)
+            recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
             await recovery.run(project_id, workspace)
             entry = await Lineage(self._store, project_id).current()
             resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
@@ -293,6 +294,7 @@ class Sessions:
             project_id,
             cause=cause,
             links_folder=transcript.folder_of_links(self._config.data_dir, project_id),
+            pictures=Pictures(self._config.data_dir, project_id, workspace),
             conflict=lambda: self._on_conflict(project_id),
         )
         session = LiveSession(

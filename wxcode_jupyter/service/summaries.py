@@ -7,11 +7,12 @@ import os
 
 from ..claude import transcript
 from ..claude.usage import TurnRecord, load_turn
-from ..evidence import CommandSummary
+from ..evidence import CommandSummary, PlanningChange
 from ..models import Command, OutputProject
 from ..store.base import Store
 from .checkpoints import Checkpoints
 from .config import Config
+from .pictures import Pictures
 
 
 class Summaries:
@@ -26,8 +27,21 @@ class Summaries:
         """Return what the command used and asked so far, and what went wrong beside it. Raises ``NotFound``."""
         command = await self._store.get_command(command_id)
         turn = await self._turn(command)
+        project = await self._store.get_project(command.output_project_id)
+        planning, missing_still = await asyncio.to_thread(self._compare, project, command)
         warning = self._checkpoints.warning(command.milestone_id) if command.milestone_id else ""
-        return CommandSummary(command, turn.usage if turn.found else None, turn.asked, tuple(filter(None, (warning,))))
+        return CommandSummary(
+            command,
+            turn.usage if turn.found else None,
+            turn.asked,
+            tuple(filter(None, (warning,))),
+            planning,
+            missing_still,
+        )
+
+    def _compare(self, project: OutputProject, command: Command) -> tuple[PlanningChange | None, str | None]:
+        pictures = Pictures(self._config.data_dir, project.id, os.path.realpath(project.workspace_path))
+        return pictures.change(command), pictures.missing_still(command)
 
     async def _turn(self, command: Command) -> TurnRecord:
         if command.prompt_id is None or command.claude_session_id is None:

@@ -37,6 +37,7 @@ COMMAND_CHANGES = frozenset(
         "status",
         "outcome",
         "resets_at",
+        "missing",
         "last_message",
         "prompt_id",
         "claude_session_id",

@@ -61,6 +61,7 @@ CREATE TABLE commands (
     status TEXT NOT NULL,
     outcome TEXT,
     resets_at INTEGER,
+    missing TEXT,
     last_message TEXT,
     prompt_id TEXT,
     claude_session_id TEXT,
@@ -96,7 +97,11 @@ CREATE TABLE events (
 """
 
 #: Columns that files of this format may lack, because they were made before: added at the first use.
-_ADDED = (("commands", "resets_at", "INTEGER"), ("commands", "taken_back_at", "INTEGER"))
+_ADDED = (
+    ("commands", "resets_at", "INTEGER"),
+    ("commands", "taken_back_at", "INTEGER"),
+    ("commands", "missing", "TEXT"),
+)
 
 T = TypeVar("T")
 

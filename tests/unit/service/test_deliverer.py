@@ -19,6 +19,7 @@ from wxcode_jupyter.service.changes import Answered
 from wxcode_jupyter.service.deliverer import Deliverer
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.outbox import Outbox
+from wxcode_jupyter.service.pictures import Pictures
 from wxcode_jupyter.service.recorder import Recorder
 from wxcode_jupyter.service.turns import Turns
 from wxcode_jupyter.service.watch import ScreenWatch
@@ -91,6 +92,7 @@ async def desk(store: Store, project: OutputProject, events: EventLog, tmp_path:
         project.id,
         cause=LineageCause.NEW,
         links_folder=str(tmp_path / "links"),
+        pictures=Pictures(str(tmp_path / "data"), project.id, project.workspace_path),
         conflict=lambda: None,
     )
     return Desk(recorder, store, await store.append_command(Command(store.new_id(), project.id, TEXT)))

@@ -24,6 +24,7 @@ from wxcode_jupyter.service.changes import Accepted, Bound, Ended, Requeued
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.lineage import Lineage
 from wxcode_jupyter.service.outbox import Outbox
+from wxcode_jupyter.service.pictures import Pictures
 from wxcode_jupyter.service.recorder import Recorder, summarize
 from wxcode_jupyter.store.base import Store
 
@@ -35,6 +36,7 @@ class Desk:
         self.store, self.project, self.events = store, project, events
         self.outbox, self.conflicts = Outbox(), 0
         self.links = folder / "links"
+        self.data = folder / "data"
         self.recorder = self.new_recorder(LineageCause.NEW)
 
     def new_recorder(self, cause: LineageCause | None) -> Recorder:
@@ -45,6 +47,7 @@ class Desk:
             self.project.id,
             cause=cause,
             links_folder=str(self.links),
+            pictures=Pictures(str(self.data), self.project.id, self.project.workspace_path),
             conflict=self._conflict,
         )
 
@@ -201,6 +204,24 @@ class TestCommands:
         assert (desk.links / "a.jsonl").samefile(path)
         assert (await desk.told())[-3:] == ["command_accepted", "milestone_status", "command_completed"]
         assert len(await desk.told()) == 5
+
+    async def test_the_end_of_a_gsd_command_says_what_is_missing_as_it_was_at_its_end(
+        self, desk: Desk, lose_answers: Callable[..., None]
+    ) -> None:
+        planning = Path(desk.project.workspace_path) / ".planning"
+        planning.mkdir()
+        command = await desk.store.append_command(
+            Command(desk.store.new_id(), desk.project.id, "/gsd:new-milestone it")
+        )
+        await desk.recorder.delivering(command, "a")
+        await desk.outbox.flush()
+        lose_answers("move_command", "append_event")
+        desk.recorder.change(Ended(command, CommandStatus.COMPLETED, "done"), "a", None)
+        await desk.outbox.flush()
+        found = await desk.store.get_command(command.id)
+        assert (found.outcome, found.missing) == ("asks", "a new ROADMAP.md with phases")
+        ended = [event for event in await desk.store.load_events(desk.project.id) if event.type == "command_completed"]
+        assert [(event.data["outcome"], event.data["missing"]) for event in ended] == [("asks", found.missing)]
 
     async def test_a_prompt_of_the_users_makes_the_conversation_born(self, desk: Desk) -> None:
         desk.recorder.conversation(session_start("a"), first=True)

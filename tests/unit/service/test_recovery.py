@@ -24,6 +24,7 @@ from wxcode_jupyter.models import (
 )
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.lineage import Lineage
+from wxcode_jupyter.service.pictures import Pictures
 from wxcode_jupyter.service.recovery import Recovery
 from wxcode_jupyter.service.turns import CUT
 from wxcode_jupyter.store.base import Store
@@ -36,7 +37,8 @@ class Remains:
     """What a dead session left: its spool and the CLI's transcripts."""
 
     def __init__(self, folder: Path, project: OutputProject) -> None:
-        self.sessions = folder / "sessions"
+        self.data = folder / "data"
+        self.sessions = self.data / "sessions" / project.id
         self.environment = {"HOME": str(folder / "home")}
         self._workspace = project.workspace_path
         self._number = 0
@@ -115,7 +117,7 @@ def remains(tmp_path: Path, project: OutputProject) -> Remains:
 
 @pytest.fixture
 def recovery(store: Store, events: EventLog, remains: Remains) -> Recovery:
-    return Recovery(store, events, str(remains.sessions), remains.environment)
+    return Recovery(store, events, str(remains.data), remains.environment)
 
 
 async def add_command(store: Store, project: OutputProject, status: CommandStatus, **changes: Any) -> Command:
@@ -310,6 +312,7 @@ class TestIds:
     ) -> None:
         theirs = replace(project, id=store.new_id(), name="other", workspace_path="/w", claude_session_id="theirs")
         await store.create_project(theirs, ProjectOptions())
+        remains.sessions = remains.data / "sessions" / theirs.id
         command = await add_command(store, theirs, D)
         remains.hook("SessionStart", session="ours", source="startup")
         remains.hook("UserPromptSubmit", session="ours", prompt_id="p", prompt=TEXT)
@@ -329,3 +332,18 @@ class TestIds:
 
 async def _unavailable(*args: object, **kwargs: object) -> None:
     raise StoreUnavailable("The store does not answer.", url="x")
+
+
+async def test_a_gsd_command_that_ended_unseen_is_judged_by_its_artefact(
+    store: Store, project: OutputProject, remains: Remains, recovery: Recovery
+) -> None:
+    text = "/gsd:new-milestone it"
+    command = await store.append_command(Command(store.new_id(), project.id, text))
+    await store.move_command(command.id, {CommandStatus.QUEUED}, {"status": A, **BOUND})
+    Pictures(str(remains.data), project.id, project.workspace_path).take_before(command)
+    remains.entry("p", text=text)
+    remains.hook("Stop", prompt_id="p", last_assistant_message="I know enough now.")
+    await recovery.run(project.id, project.workspace_path)
+    found = await store.get_command(command.id)
+    assert (found.status, found.outcome) == (CommandStatus.COMPLETED, "asks")
+    assert found.missing == "a new ROADMAP.md with phases"

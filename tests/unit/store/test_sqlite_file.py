@@ -218,9 +218,11 @@ async def test_a_file_that_was_made_before_a_column_was_added_gets_it(connect: C
     await store.close()
     with closing(sqlite3.connect(path)) as db:
         db.execute("ALTER TABLE commands DROP COLUMN resets_at")
+        db.execute("ALTER TABLE commands DROP COLUMN missing")
     await store.open()
     project = await values.add_project(store)
     command = await values.add_command(store, project)
-    moved = await store.move_command(command.id, {command.status}, {"resets_at": now()})
+    moved = await store.move_command(command.id, {command.status}, {"resets_at": now(), "missing": "a plan"})
     assert moved is not None
     assert moved.resets_at is not None
+    assert moved.missing == "a plan"

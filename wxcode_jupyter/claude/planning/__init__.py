@@ -10,7 +10,7 @@ Everything but ``tree.read_tree`` is pure. The forms are those of GSD's own temp
 of them: what is missing, half written or not understood is an absent value.
 """
 
-from .artefacts import is_finished
+from .artefacts import find_missing, is_finished
 from .documents import Position
 from .progress import ArchivedMilestone, Phase, PhaseStatus, Planning, Step, next_steps, understand
 from .tree import PlanningTree, read_tree
@@ -23,6 +23,7 @@ __all__ = [
     "PlanningTree",
     "Position",
     "Step",
+    "find_missing",
     "is_finished",
     "next_steps",
     "read_tree",

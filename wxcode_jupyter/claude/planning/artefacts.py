@@ -13,6 +13,9 @@ from .documents import read_verdict
 from .progress import Phase, PhaseStatus, Planning, phase_on_disk, understand
 from .tree import PlanningTree
 
+#: Arguments by which a command does a part of its work only, or does it in another folder than `.planning/`.
+_ELSEWHERE = frozenset({"--wave", "--research-phase", "--view", "--ws"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Run:
@@ -25,12 +28,21 @@ class _Run:
     arguments: str
 
     @property
+    def number(self) -> str | None:
+        """The number of the phase that the arguments name; without one, of the phase that GSD was at."""
+        named = next((word for word in self.arguments.split() if word[:1].isdigit()), None)
+        return named or (self.was.current.number if self.was.current else None)
+
+    @property
     def phase(self) -> Phase | None:
-        """The phase that the arguments name; without one, the phase that GSD was at."""
-        number = next((word for word in self.arguments.split() if word[:1].isdigit()), None)
-        if number is None:
-            number = self.was.current.number if self.was.current else None
+        """The phase of this number."""
+        number = self.number
         return (self.now.phase(number) or phase_on_disk(self.after, number)) if number else None
+
+    @property
+    def closes_gaps(self) -> bool:
+        """Whether what was verified is to be planned once more."""
+        return "--gaps" in self.arguments.split()
 
     @property
     def reports(self) -> list[str]:
@@ -58,10 +70,20 @@ def is_finished(command: str, arguments: str, before: PlanningTree, after: Plann
     Returns:
         None for a command that is known by no artefact: its turn's end is all there is.
     """
-    predicate = _FINISHED.get(command)
-    if predicate is None:
+    known = _ARTEFACTS.get(command)
+    if known is None or _ELSEWHERE & {word.partition("=")[0] for word in arguments.split()}:
         return None
-    return predicate(_Run(before, after, understand(before), understand(after), arguments))
+    return known[0](_Run(before, after, understand(before), understand(after), arguments))
+
+
+def find_missing(command: str, arguments: str, before: PlanningTree, after: PlanningTree) -> str | None:
+    """Return what a GSD command should have left and has not, in a few words; None where nothing is missing.
+
+    Arguments are those of `is_finished`.
+    """
+    if is_finished(command, arguments, before, after) is not False:
+        return None
+    return _ARTEFACTS[command][1](_Run(before, after, understand(before), understand(after), arguments))
 
 
 def _new_project(run: _Run) -> bool:
@@ -80,7 +102,7 @@ def _discuss_phase(run: _Run) -> bool:
 def _plan_phase(run: _Run) -> bool:
     if run.phase is None:
         return False
-    if "--gaps" in run.arguments.split():
+    if run.closes_gaps:
         was = run.was.phase(run.phase.number)
         return run.phase.plans_total > (was.plans_total if was else 0)
     return run.phase.plans_total > 0
@@ -101,12 +123,24 @@ def _complete_milestone(run: _Run) -> bool:
     return any(item.version not in known for item in run.now.archived)
 
 
-_FINISHED: dict[str, Callable[[_Run], bool]] = {
-    "new-project": _new_project,
-    "new-milestone": _new_milestone,
-    "discuss-phase": _discuss_phase,
-    "plan-phase": _plan_phase,
-    "execute-phase": _execute_phase,
-    "verify-work": _verify_work,
-    "complete-milestone": _complete_milestone,
+def _of_phase(run: _Run) -> str:
+    number = run.number
+    return f"of phase {number}" if number else "of a phase"
+
+
+def _summaries(run: _Run) -> str:
+    if run.phase is None or not run.phase.plans_total:
+        return f"the plans {_of_phase(run)} and their summaries"
+    return f"{run.phase.plans_total - run.phase.plans_done} of {run.phase.plans_total} plan summaries {_of_phase(run)}"
+
+
+#: When a command is finished, and what is missing until then.
+_ARTEFACTS: dict[str, tuple[Callable[[_Run], bool], Callable[[_Run], str]]] = {
+    "new-project": (_new_project, lambda run: "PROJECT.md"),
+    "new-milestone": (_new_milestone, lambda run: "a new ROADMAP.md with phases"),
+    "discuss-phase": (_discuss_phase, lambda run: f"the CONTEXT.md {_of_phase(run)}"),
+    "plan-phase": (_plan_phase, lambda run: f"a{' further' if run.closes_gaps else ''} plan {_of_phase(run)}"),
+    "execute-phase": (_execute_phase, _summaries),
+    "verify-work": (_verify_work, lambda run: f"a finished UAT.md {_of_phase(run)}"),
+    "complete-milestone": (_complete_milestone, lambda run: "the milestone's archive in milestones/"),
 }

@@ -31,6 +31,7 @@ class CommandPromises:
             status=CommandStatus.COMPLETED,
             outcome="limited",
             resets_at=moment(5),
+            missing="a plan",
             last_message="Which one?",
             prompt_id="p",
             claude_session_id="c",
