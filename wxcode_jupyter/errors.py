@@ -44,6 +44,8 @@
     │   ├── CommandFailed         .command_id
     │   ├── CommandTimeout
     │   ├── AnswerNeeded          .questions
+    │   ├── StepUnfinished        .command_id, .missing
+    │   ├── BudgetExhausted       .next
     │   └── UsageLimited          .command_id, .resets_at
     └── ServerUnreachable         a kernel that finds no server
 
@@ -331,6 +333,18 @@ class AnswerNeeded(WorkFailed):
     """Claude asks, and nobody is there to answer."""
 
     code = "answer_needed"
+
+
+class StepUnfinished(WorkFailed):
+    """A step of GSD's ended without the artefact by which it is done, or nothing came of it."""
+
+    code = "step_unfinished"
+
+
+class BudgetExhausted(WorkFailed):
+    """A run may begin no further step; ``next`` is the one that it would have begun."""
+
+    code = "budget_exhausted"
 
 
 class UsageLimited(WorkFailed):

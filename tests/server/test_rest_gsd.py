@@ -42,6 +42,25 @@ def test_every_tree_fits_the_page(api: Api, path: str, project: dict[str, Any], 
     assert understood.command("gsd-new-milestone") == understood.command("new-milestone") is not None
 
 
+def test_the_next_step_towards_a_goal(api: Api, path: str, project: dict[str, Any]) -> None:
+    install_gsd(project)
+    for name in ("plan-phase", "execute-phase"):
+        command = Path(project["workspace_path"], ".claude", "commands", "gsd", f"{name}.md")
+        command.write_text(f"---\nname: gsd:{name}\n---\n")
+    shutil.copytree(TREES / "get-shit-done-cc-1.20.5" / "mid-phase", project["workspace_path"], dirs_exist_ok=True)
+    assert look(api, path)["reached"] is None
+    towards = {goal: api.json("GET", f"{path}/gsd?until={goal}") for goal in ("planned", "built", "verified")}
+    for found in towards.values():
+        schemas.check("Gsd", found)
+        assert gsd_status(found).reached is False
+    # Phase 2 is in the middle; phase 3 has no plan, and discuss-phase is not installed here.
+    assert towards["planned"]["next"]["text"] == "/gsd:plan-phase 3"
+    assert towards["built"]["next"] == towards["verified"]["next"]
+    assert towards["built"]["next"]["text"] == "/gsd:execute-phase 2"
+    error = api.refused("GET", f"{path}/gsd?until=done", 400, "invalid_body")
+    assert error["details"] == {"field": "until"}
+
+
 def test_the_page_is_strict_enough_to_be_checked_against() -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({}, schemas.openapi()["components"]["schemas"]["Gsd"])

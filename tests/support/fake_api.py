@@ -40,9 +40,11 @@ class FakeApi:
         self.questions: dict[str, list[dict[str, Any]]] = {}
         self.steps: deque[Callable[[], None]] = deque()
         self.requests: list[tuple[str, str, Any]] = []
+        self.queries: list[str] = []  # paths with their queries
         self.headers: list[dict[str, str]] = []
         self.failures: deque[Answer | Exception] = deque()
         self.summary: dict[str, Any] = {}  # what the summary of every command has
+        self.summary_of: dict[str, dict[str, Any]] = {}  # and what that of one command has besides
         self.changes: dict[str, Any] = {}  # what every milestone has changed
         self.changed_since = False  # whether a workspace was changed after a milestone's last command
         self.trusts = True
@@ -217,6 +219,7 @@ class FakeApi:
             return 404, {"message": "Not Found"}
         path = parts.path.removeprefix(self.base_path).split("/")
         self.requests.append((method, "/".join(path), body))
+        self.queries += [parts.path + "?" + parts.query] if parts.query else []
         match (method, path):
             case ("GET", ["info"]):
                 return 200, self._info()
@@ -239,7 +242,8 @@ class FakeApi:
                     return _missing("milestone")
                 return self._milestone(method, self.milestones[identifier], rest, body)
             case ("GET", ["commands", identifier, "summary"]):
-                return 200, {"command": self.commands[identifier], "usage": None, **self.summary}
+                told = {**self.summary, **self.summary_of.get(identifier, {})}
+                return 200, {"command": self.commands[identifier], "usage": None, **told}
             case ("GET", ["commands", identifier]):
                 return (200, self.commands[identifier]) if identifier in self.commands else _missing("command")
             case ("POST", ["questions", identifier, "answer"]):
@@ -452,6 +456,7 @@ def no_gsd() -> dict[str, Any]:
         "commands": [],
         "progress": {"has_project": False, "phases": [], "phases_done": 0, "a_field_of_tomorrow": 1},
         "next": None,
+        "reached": None,
         "warning": None,
     }
 

@@ -8,10 +8,13 @@ server's parts: a kernel is another process, often in another environment.
 from .api import Client
 from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
 from .policies import Policy
+from .runs import UNTIL, Budget, Run, Runner, RunStep, Until
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
 from .waiting import Observer, Progress
 
 __all__ = [
+    "UNTIL",
+    "Budget",
     "Check",
     "Client",
     "GsdCommand",
@@ -24,6 +27,10 @@ __all__ = [
     "PreparedContext",
     "Progress",
     "Project",
+    "Run",
+    "RunStep",
+    "Runner",
     "ServerInfo",
+    "Until",
     "asks_for_trust",
 ]

@@ -17,6 +17,7 @@ from .gsd import GsdStatus, gsd_status
 from .limits import OnLimit
 from .policies import Policy
 from .routing import Router
+from .runs import Budget, Run, Runner, Until
 from .transport import Endpoint
 from .values import Check, PreparedContext, Project, ServerInfo
 from .waiting import Observer, Watch
@@ -292,12 +293,63 @@ class Client:
         """Delete a pending milestone. Raises ``NotPending``."""
         self._router.request("DELETE", f"milestones/{_id(milestone)}")
 
+    def run(
+        self,
+        milestone: Milestone | str,
+        until: Until = "verified",
+        *,
+        max_turns: int | None = None,
+        timeout_s: float | None = None,
+        attended: bool = False,
+        policy: Policy | None = None,
+        observer: Observer | None = None,
+        on_limit: OnLimit | None = None,
+    ) -> Run:
+        """Bring a milestone to where every phase is planned, built or verified, or to its archive, step by step.
+
+        Starts it where it is pending. Each step is the command that GSD's files say comes next, in a context of its own
+        (``/clear`` goes before), and must leave its artefact in ``.planning/``. Called again, it goes on where the
+        files say.
+
+        Args:
+            milestone: Which.
+            until: ``planned``, ``built``, ``verified`` or ``archived``.
+            max_turns: How many of GSD's commands may be begun, the milestone's own included.
+            timeout_s: Limit in seconds over all of it.
+            attended: As of ``wait``, for each step, as are ``policy`` and ``observer``.
+            policy: What is said to Claude's questions.
+            observer: Is told about the progress.
+            on_limit: ``fail`` (the default) or ``wait``, as of ``wait_for``.
+
+        Raises:
+            StepUnfinished: A step ended without its artefact, or advanced nothing; it is not repeated.
+            BudgetExhausted, CommandTimeout: More would be needed than is allowed.
+            MilestoneFailed: The milestone's record is marked failed. (One marked completed is returned as it is.)
+            Conflict: Another milestone of the project was begun later.
+            Whatever ``start_milestone`` and ``wait_for`` raise.
+        """
+        budget = Budget(max_turns, timeout_s)
+        return Runner(
+            self,
+            self._resolve(milestone),
+            until,
+            budget,
+            attended=attended,
+            policy=policy,
+            observer=observer,
+            on_limit=on_limit,
+        ).run()
+
     # -- GSD ------------------------------------------------------------------------------------------------------
 
-    def gsd(self, project: Project | str) -> GsdStatus:
-        """Return GSD's commands as they are installed, the milestone's phases, and the next step; reads files only."""
+    def gsd(self, project: Project | str, *, until: Until | None = None) -> GsdStatus:
+        """Return GSD's commands as they are installed, the milestone's phases, and the next step; reads files only.
+
+        With ``until`` the next step is the one that brings the milestone there (see ``run``), and ``reached`` says
+        whether it is there already.
+        """
         key = _id(project)
-        body = self._router.request("GET", f"output-projects/{key}/gsd", project_id=key)
+        body = self._router.request("GET", f"output-projects/{key}/gsd", project_id=key, params={"until": until})
         return parse.checked(gsd_status, body, "GSD")
 
     def init(self, project: Project | str, brief: str) -> Command:

@@ -72,7 +72,8 @@ class GsdStep:
 class GsdStatus:
     """GSD in a project: what is installed, how far the milestone is, and what comes next.
 
-    ``warning`` tells what a new milestone would make GSD delete.
+    ``warning`` tells what a new milestone would make GSD delete. ``reached`` is whether the milestone is as far as was
+    asked for, None where nothing was.
     """
 
     installed: bool
@@ -82,6 +83,7 @@ class GsdStatus:
     progress: GsdProgress = field(default_factory=GsdProgress)
     next: GsdStep | None = None
     warning: str | None = None
+    reached: bool | None = None
 
     def command(self, name: str) -> GsdCommand | None:
         """Return a command by its bare name or by any of its spellings (``/gsd:progress``, ``gsd-progress``)."""
@@ -109,6 +111,7 @@ def gsd_status(body: Mapping[str, Any]) -> GsdStatus:
         ),
         next=_taken(GsdStep, step, also=tuple(step.get("also") or ())) if step else None,
         warning=body.get("warning"),
+        reached=body.get("reached"),
     )
 
 

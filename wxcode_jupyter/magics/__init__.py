@@ -27,6 +27,7 @@ from .results import (
     SessionStatus,
 )
 from .rewinding import ForkResult, RewindResult
+from .running import RunResult
 
 __all__ = [
     "Answered",
@@ -43,6 +44,7 @@ __all__ = [
     "ReportResult",
     "Result",
     "RewindResult",
+    "RunResult",
     "Screen",
     "SessionStatus",
     "UsageMistake",

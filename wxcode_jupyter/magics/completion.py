@@ -20,7 +20,7 @@ from .input import NAMES
 from .subcommands import SUBCOMMANDS
 
 _FRESH_S = 5.0
-_TAKES_MILESTONE = frozenset({"start", "complete", "fail"})
+_TAKES_MILESTONE = frozenset({"start", "run", "complete", "fail"})
 
 
 class Completer:

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import asking, commands, gsd, report, rewinding, subcommands, waiting, work
+from . import asking, commands, gsd, report, rewinding, running, subcommands, waiting, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -28,6 +28,7 @@ _PLAIN: dict[str, Plain] = {
     "start": work.start,
     "gsd": gsd.gsd,
     "next": gsd.next_step,
+    "run": running.run,
     "resume": commands.resume,
     "wait": waiting.wait,
     "questions": asking.questions,
@@ -46,7 +47,8 @@ _PLAIN: dict[str, Plain] = {
     "doctor": commands.doctor,
 }
 _WITH_TEXT: dict[str, WithText] = {"new": work.new, "send": work.send, "init": gsd.init}
-_WAITING = frozenset({"new", "start", "send", "init", "gsd", "next", "wait", "resume", "trust"})
+_WAITING = frozenset({"new", "start", "send", "init", "gsd", "next", "run", "wait", "resume", "trust"})
+_ALWAYS_WAITING = frozenset({"wait", "run"})
 
 
 class UsageMistake(InvalidRequest):
@@ -162,7 +164,7 @@ def _waits(line: Line) -> bool:
     """Tell whether a line waits for something; options of the waiting are a mistake in one that does not."""
     if line["on_limit"] not in (None, "fail", "wait"):
         raise Mistake("--on-limit is fail or wait.", line.subcommand.usage)
-    if line.subcommand.name == "wait" or line["wait"]:
+    if line["wait"] or line.subcommand.name in _ALWAYS_WAITING:
         return True
     if line["timeout"] is not None:
         raise Mistake("--timeout limits the waiting: add --wait.", line.subcommand.usage)

@@ -92,6 +92,25 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             options=(Option(("--run",), "do it"), _CLEAR, _WAIT, _TIMEOUT, _ON_LIMIT, *_POLICY, _NO_SCREEN, *_COMMON),
         ),
         Subcommand(
+            "run",
+            "GSD's steps of a milestone one after the other, started where it is pending, until it is as far as that",
+            "name",
+            "MILESTONE",
+            options=(
+                Option(
+                    ("--until",),
+                    "every phase is planned, built or verified (the default), or the milestone is archived",
+                    "planned|built|verified|archived",
+                    "value",
+                ),
+                Option(("--max-turns",), "begin at most so many of GSD's commands", "N", "count"),
+                _TIMEOUT,
+                _ON_LIMIT,
+                *_POLICY,
+                *_COMMON,
+            ),
+        ),
+        Subcommand(
             "resume",
             "the return visit: attach to the live session, or resume the conversation",
             options=(

@@ -204,7 +204,7 @@ class GsdHandler(WxcodeHandler):
     @endpoint("read", PROJECT)
     async def get(self, project_id: str) -> None:
         """Say what is installed, how far the milestone is, and what comes next."""
-        self.reply(await self.service.gsd.look(project_id))
+        self.reply(await self.service.gsd.look(project_id, self.get_query_argument("until", "")))
 
 
 class GsdInitHandler(WxcodeHandler):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..claude import gsd
 from ..claude.gsd_package import package_of
-from ..claude.planning import Planning, next_steps, read_tree, understand
+from ..claude.planning import Goal, Planning, Step, is_reached, next_steps, read_tree, steps_towards, understand
 from ..errors import AlreadyInitialized, InvalidBody, NotFound
 from ..models import Command, CommandStatus, OutputProject
 from ..store.base import Store
@@ -31,16 +31,21 @@ class Gsd:
         self._commands = commands
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def look(self, project_id: str) -> dict[str, Any]:
+    async def look(self, project_id: str, until: str = "") -> dict[str, Any]:
         """Return what ``openapi.yaml`` calls ``Gsd``. Only files are read; a session is not needed.
 
+        Args:
+            project_id: The project.
+            until: A `Goal`: then the next step is the one towards it, and ``reached`` says whether none is needed.
+
         Raises:
+            InvalidBody: no such goal.
             NotFound: no such project.
             InvalidPath: its folder is outside the allowed roots.
         """
         project = await self._store.get_project(project_id)
         workspace = resolve_workspace(project.workspace_path, self._config.roots)
-        return await asyncio.to_thread(self._look, workspace)
+        return await asyncio.to_thread(self._look, workspace, _goal(until) if until else None)
 
     async def init(self, project_id: str, brief: str) -> Command:
         """Queue GSD's new-project with a brief, which becomes a file of the workspace.
@@ -114,7 +119,7 @@ class Gsd:
     def _commands_of(self, workspace: str) -> dict[str, gsd.GsdCommand]:
         return _installed(self._config, workspace)
 
-    def _look(self, workspace: str) -> dict[str, Any]:
+    def _look(self, workspace: str, goal: Goal | None) -> dict[str, Any]:
         commands, planning = self._commands_of(workspace), understand(read_tree(workspace))
         main = commands.get("new-milestone") or next(iter(commands.values()), None)
         package = package_of(main) if main else None
@@ -132,7 +137,8 @@ class Gsd:
                 for command in commands.values()
             ],
             "progress": _progress(planning),
-            "next": _next(planning, commands),
+            "next": _next(next_steps(planning) if goal is None else steps_towards(planning, goal), commands),
+            "reached": None if goal is None else is_reached(planning, goal),
             "warning": _warning(planning, clears=package is not None and package.clears_phases),
         }
 
@@ -172,9 +178,16 @@ def _progress(planning: Planning) -> dict[str, Any]:
     }
 
 
-def _next(planning: Planning, commands: Mapping[str, gsd.GsdCommand]) -> dict[str, Any] | None:
+def _goal(name: str) -> Goal:
+    try:
+        return Goal(name)
+    except ValueError:
+        raise InvalidBody(f"until is one of {', '.join(Goal)}.", field="until") from None
+
+
+def _next(possible: Sequence[Step], commands: Mapping[str, gsd.GsdCommand]) -> dict[str, Any] | None:
     """Return the best step whose command is installed, in its spelling, and the texts of the others."""
-    steps = [step for step in next_steps(planning) if step.command in commands]
+    steps = [step for step in possible if step.command in commands]
     if not steps:
         return None
     texts = [f"{commands[step.command].spelling} {step.arguments}".rstrip() for step in steps]

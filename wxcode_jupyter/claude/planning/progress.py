@@ -172,18 +172,29 @@ def next_steps(planning: Planning) -> tuple[Step, ...]:
     if not planning.phases:
         what = "the last milestone is archived" if planning.archived else "there is no milestone with phases"
         return (Step("new-milestone", "", what),)
-    steps = tuple(_phase_steps(planning.current)) if planning.current else (_completion(planning),)
+    steps = phase_steps(planning.current) if planning.current else (completion_step(planning),)
+    return (*pause_steps(planning), *steps)
+
+
+def pause_steps(planning: Planning) -> tuple[Step, ...]:
+    """Return what goes before everything else where the work was paused."""
     paused = Step("resume-work", "", "the work was paused in the middle (.continue-here)")
-    return (paused, *steps) if planning.is_paused else steps
+    return (paused,) if planning.is_paused else ()
 
 
-def _completion(planning: Planning) -> Step:
+def completion_step(planning: Planning) -> Step:
+    """Return the step behind the last phase."""
     version = (planning.version or "").removeprefix("v")
     count = len(planning.phases)
     done = "the phase is verified" if count == 1 else f"all {count} phases are verified"
     if planning.phases_done < count:
         done = "all phases are built"
     return Step("complete-milestone", version, done)
+
+
+def phase_steps(phase: Phase) -> tuple[Step, ...]:
+    """Return what comes next in a phase, the best first; empty for one that is verified."""
+    return tuple(_phase_steps(phase))
 
 
 def _phase_steps(phase: Phase) -> Iterator[Step]:

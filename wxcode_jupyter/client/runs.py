@@ -1,0 +1,275 @@
+"""A milestone's steps one after the other, each judged by what it leaves in ``.planning/``.
+
+A loop over operations that everybody has: what comes next is asked anew after each step, so that a run that was
+interrupted is simply run again, and goes on where the files say. No step is repeated that has not advanced anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import (
+    BudgetExhausted,
+    CommandTimeout,
+    Conflict,
+    GsdMissing,
+    InvalidRequest,
+    MilestoneFailed,
+    StepUnfinished,
+)
+from ..evidence import CommandSummary
+from ..models import Command, CommandStatus, Milestone, MilestoneStatus, now
+from .gsd import GsdStatus, GsdStep
+from .limits import LIMITED, OnLimit
+from .policies import Policy
+from .waiting import Observer, Progress
+
+if TYPE_CHECKING:
+    from .api import Client
+
+Until = Literal["planned", "built", "verified", "archived"]
+UNTIL: tuple[Until, ...] = ("planned", "built", "verified", "archived")
+_OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
+_BEGINNINGS = ("new-project", "new-milestone")  # the milestone's own command, and what comes before it
+_WORDS_LIMIT = 600
+_CLEAR = "/clear"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """One command of GSD's that a run has waited for, with what became of it."""
+
+    command: Command
+    summary: CommandSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run has done, in order, and how far the milestone is; ``gsd.reached`` says whether that is far enough."""
+
+    milestone: Milestone
+    until: Until
+    steps: tuple[RunStep, ...]
+    gsd: GsdStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may use; None is without limit.
+
+    Attributes:
+        max_turns: How many of GSD's commands it may begin, the milestone's own included.
+        timeout_s: Limit in seconds over the whole run.
+    """
+
+    max_turns: int | None = None
+    timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_turns is not None and self.max_turns < 1:
+            raise InvalidRequest("max_turns is at least 1.")
+
+
+class Runner:
+    """One run of one milestone.
+
+    Args:
+        client: Whom to ask.
+        milestone: Which.
+        until: How far.
+        budget: What may be used.
+        attended: Whether somebody can answer the CLI; see ``Watch``.
+        policy: What is said to questions.
+        observer: Told about the progress; a ``step`` is one that begins.
+        on_limit: What to do at a usage limit.
+        clock: Seconds that only rise; injected by tests.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        milestone: Milestone,
+        until: Until,
+        budget: Budget,
+        *,
+        attended: bool = False,
+        policy: Policy | None = None,
+        observer: Observer | None = None,
+        on_limit: OnLimit | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if until not in UNTIL:
+            raise InvalidRequest(f"until is one of {', '.join(UNTIL)}, not {until!r}.")
+        self._client = client
+        self._milestone = milestone
+        self._project_id = milestone.output_project_id
+        self._until: Until = until
+        self._budget = budget
+        self._attended = attended
+        self._policy = policy
+        self._observer = observer or (lambda progress: None)
+        self._on_limit: OnLimit = on_limit or "fail"
+        self._clock = clock
+        self._deadline = None if budget.timeout_s is None else clock() + budget.timeout_s
+        self._begun = 0
+        self._steps: list[RunStep] = []
+        self._tried: set[tuple[object, ...]] = set()
+
+    def run(self) -> Run:
+        """Bring the milestone there, and say how; errors as of ``Client.run``."""
+        if not self._has_ended():
+            self._start()
+        while not self._has_ended():
+            gsd = self._client.gsd(self._project_id, until=self._until)
+            if gsd.reached:
+                break
+            self._take_step(gsd)
+        return self.so_far()
+
+    def so_far(self) -> Run:
+        """Return what was done until now."""
+        milestone = self._client.milestone(self._milestone.id)
+        gsd = self._client.gsd(self._project_id, until=self._until)
+        return Run(milestone, self._until, tuple(self._steps), gsd)
+
+    # -- the milestone itself -------------------------------------------------------------------------------------
+
+    def _has_ended(self) -> bool:
+        """Whether somebody has marked the milestone completed. Raises ``MilestoneFailed``."""
+        self._milestone = self._client.milestone(self._milestone.id)
+        if self._milestone.status is MilestoneStatus.FAILED:
+            raise MilestoneFailed(
+                f"The milestone {self._milestone.element_name!r} is marked failed: nothing is run.",
+                milestone_id=self._milestone.id,
+            )
+        return self._milestone.status is MilestoneStatus.COMPLETED
+
+    def _start(self) -> None:
+        """See to it that the milestone's own command has made its roadmap, and that nothing is under way any more."""
+        self._refuse_older()
+        own = self._own_commands()
+        if self._milestone.status is MilestoneStatus.PENDING and not any(map(_counts, own)):
+            self._spend("the milestone's own command")
+            self._client.ensure_started(self._milestone)
+        under_way = self._client.commands(self._project_id, statuses=_OPEN)
+        if under_way and not self._client.session(self._project_id).state.live:
+            self._client.start_session(self._project_id)
+        stopped = tuple(command for command in own[-1:] if command.outcome == LIMITED)
+        for command in stopped + under_way:
+            self._finish(command)
+        for first in list(filter(_counts, self._own_commands()))[:1]:  # none: another program says that it runs
+            self._check_artefact(first, self._client.summary(first))
+
+    def _own_commands(self) -> tuple[Command, ...]:
+        return self._client.commands(self._project_id, milestone_id=self._milestone.id)
+
+    def _refuse_older(self) -> None:
+        """Refuse a milestone after which another one was begun: ``.planning/`` tells of that one."""
+        begun: dict[str, int] = {}
+        for command in self._client.commands(self._project_id):
+            if command.milestone_id and _counts(command):
+                begun.setdefault(command.milestone_id, command.seq)
+        if self._milestone.id in begun and begun[self._milestone.id] < max(begun.values()):
+            raise Conflict(
+                f"Another milestone was begun after {self._milestone.element_name!r}: .planning/ tells of that one.",
+                milestone_id=self._milestone.id,
+            )
+
+    # -- one step -------------------------------------------------------------------------------------------------
+
+    def _take_step(self, gsd: GsdStatus) -> None:
+        step = gsd.next
+        if step is None:
+            raise GsdMissing("GSD's commands are not installed as they are needed: `%wxmilestone doctor`.")
+        state = (step.text, gsd.progress.phases, gsd.progress.archived)
+        if step.command in _BEGINNINGS or state in self._tried:
+            raise self._stuck(step)
+        self._tried.add(state)
+        self._spend(step.text)
+        self._finish(self._client.send(self._project_id, _CLEAR))
+        self._observer(Progress(now(), "step", f"{step.text} ({step.reason})"))
+        self._finish(self._client.send(self._project_id, step.text, milestone=self._milestone))
+
+    def _finish(self, command: Command) -> None:
+        """Wait for a command; one of the milestone's is a step, and must leave what it is there for."""
+        try:
+            self._client.wait_for(
+                command,
+                timeout_s=self._time_left(command.text),
+                attended=self._attended,
+                policy=self._policy,
+                observer=self._observer,
+                on_limit=self._on_limit,
+            )
+        except CommandTimeout as error:
+            raise self._too_late(error.message.partition(": ")[2]) from error
+        if command.milestone_id == self._milestone.id:
+            summary = self._client.summary(command)
+            self._steps.append(RunStep(summary.command, summary))
+            self._check_artefact(summary.command, summary)
+
+    def _check_artefact(self, command: Command, summary: CommandSummary) -> None:
+        if summary.missing_still is not None:
+            raise StepUnfinished(
+                f"{command.text} has ended without {summary.missing_still}. {_last_words(command)}Answer it with "
+                "`%wxmilestone send`, or look with `%wxmilestone screen`; the same `run` goes on from there.",
+                command_id=command.id,
+                missing=summary.missing_still,
+                milestone_id=self._milestone.id,
+            )
+
+    def _stuck(self, step: GsdStep) -> StepUnfinished:
+        last = self._steps[-1].command if self._steps else None
+        said = _last_words(last) if last else ""
+        what = "there is no roadmap of this milestone" if step.command in _BEGINNINGS else "it has advanced nothing"
+        return StepUnfinished(
+            f"{step.text} would come next ({step.reason}), and {what}. {said}Look with `%wxmilestone screen` and "
+            "`%wxmilestone next`.",
+            command_id=last.id if last else None,
+            missing=None,
+            milestone_id=self._milestone.id,
+        )
+
+    # -- the budget -----------------------------------------------------------------------------------------------
+
+    def _spend(self, what: str) -> None:
+        """Count a command of GSD's that is about to begin. Raises ``BudgetExhausted`` and ``CommandTimeout``."""
+        self._time_left(what)
+        if self._budget.max_turns is not None and self._begun >= self._budget.max_turns:
+            raise BudgetExhausted(
+                f"The budget of {self._budget.max_turns} commands (--max-turns) is used up; {what} would come next. "
+                "The same `run` goes on from there.",
+                next=what,
+                milestone_id=self._milestone.id,
+            )
+        self._begun += 1
+
+    def _time_left(self, what: str) -> float | None:
+        if self._deadline is None:
+            return None
+        left = self._deadline - self._clock()
+        if left <= 0:
+            raise self._too_late(f"{what} would come next. Nothing runs.")
+        return left
+
+    def _too_late(self, what: str) -> CommandTimeout:
+        limit = self._budget.timeout_s
+        return CommandTimeout(
+            f"The limit of {limit:g} s of the whole run has passed: {what}",
+            project_id=self._project_id,
+            timeout_s=limit,
+        )
+
+
+def _counts(command: Command) -> bool:
+    """Whether a command was taken by Claude, or still may be."""
+    return command.accepted_at is not None or command.status in _OPEN
+
+
+def _last_words(command: Command) -> str:
+    said = " ".join((command.last_message or "").split())
+    cut = said if len(said) <= _WORDS_LIMIT else "…" + said[-_WORDS_LIMIT:]
+    return f"Claude said last: {cut} " if cut else ""
