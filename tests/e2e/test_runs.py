@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import CLI_VERSIONS
+from tests.support.cli import CLI_VERSIONS, each_cli
 from tests.support.job import Job, roadmap_steps
 from wxcode_jupyter.client import Policy
-from wxcode_jupyter.errors import StepUnfinished
+from wxcode_jupyter.errors import BudgetExhausted, StepUnfinished
 from wxcode_jupyter.models import MilestoneStatus
 from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 
@@ -80,3 +80,18 @@ def test_a_run_goes_from_step_to_step_and_on_where_the_files_say(
         assert [phase.status for side in (change.before, change.after) for phase in side.phases] == ["planned", "built"]
         assert client.run(milestone, until="planned").steps == ()
         assert model.prompts == [*steps, build]
+
+
+@each_cli
+def test_a_budget_in_dollars_is_kept_where_the_cli_tells_the_cost(tmp_path: Path, cli_version: str) -> None:
+    rules = [Rule("new-milestone", [*roadmap_steps(1), Say("Here is the roadmap.")])]
+    with Job(tmp_path, cli_version, rules=rules, gsd="1.20.5") as job:
+        project = job.project(permission_mode="acceptEdits")
+        milestone = job.client.new_milestone(project, "Invoices", context="# Invoices\n")
+        tells = cli_version != CLI_VERSIONS[0]
+        reason = r"\$0\.\d+ of \$0\.0001" if tells else "does not tell what its work costs"
+        with pytest.raises(BudgetExhausted, match=reason):
+            job.client.run(milestone, budget_usd=0.0001)
+        (command,) = job.client.commands(project, milestone_id=milestone.id)
+        assert (job.client.summary(command).conversation_cost_usd is not None) is tells
+        assert len(job.model.prompts) == 1

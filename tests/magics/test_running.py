@@ -71,6 +71,13 @@ def test_the_budget(demo: Notebook, claude: GsdApi) -> None:
     assert sent(demo) == []
 
 
+def test_a_budget_in_dollars(demo: Notebook, claude: GsdApi) -> None:
+    demo.api.summary = {"conversation_cost_usd": 0.25}
+    with pytest.raises(BudgetExhausted, match=r"\$0\.2500 of \$0\.2 \(--budget-usd\)"):
+        demo.run("%wx run login --budget-usd 0.2")
+    assert "cost       $0.2500 before the last command" in repr(demo.run("%wx run login --budget-usd 2"))
+
+
 def test_policies_are_those_of_every_wait(demo: Notebook, claude: GsdApi) -> None:
     colour = {"question": "Which colour?", "options": [{"label": "Red"}, {"label": "Blue"}]}
     project_id = next(iter(demo.api.projects))
@@ -92,6 +99,8 @@ def test_policies_are_those_of_every_wait(demo: Notebook, claude: GsdApi) -> Non
         ("run login --until done", "planned, built, verified, archived"),
         ("run login --max-turns 0", "at least 1"),
         ("run login --max-turns many", "--max-turns"),
+        ("run login --budget-usd cheap", "--budget-usd"),
+        ("run login --budget-usd=-1", "more than 0"),
         ("run login --on-limit never", "fail or wait"),
         ("run login --wait", "no option --wait"),
     ],

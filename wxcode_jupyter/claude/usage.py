@@ -2,7 +2,9 @@
 
 Seen with 2.1.197 and 2.1.330: each block of an answer has a line of its own, all with the id and the ``usage`` of the
 whole answer. Subagents write to ``<session id>/subagents/agent-*.jsonl`` beside the transcript, and their prompt has
-the prompt id of the turn that sent them. Neither version writes what a turn has cost.
+the prompt id of the turn that sent them. Neither version writes what a turn has cost; 2.1.330 writes what a
+conversation has, when it is left (``cost-state``, by ``/clear`` before the next one's `SessionStart`, or at the end of
+the process; one that is resumed counts on). 2.1.197 does not.
 """
 
 from __future__ import annotations
@@ -39,6 +41,28 @@ def load_turn(transcript_path: str, prompt_id: str) -> TurnRecord:
     return TurnRecord(_total(usages), own.asked, own.found)
 
 
+def load_cost(transcript_path: str) -> float | None:
+    """Return what a conversation has cost, in US dollars, once it was left; None where the CLI has not written it."""
+    try:
+        with open(transcript_path, "rb") as file:
+            return read_cost(file)
+    except FileNotFoundError:
+        return None
+
+
+def read_cost(lines: Iterable[bytes]) -> float | None:
+    """Read the last cost of a conversation; None where something was answered since, or a model's price is unknown."""
+    cost: float | None = None
+    for entry in _entries(lines):
+        if entry.get("type") == "assistant":
+            cost = None
+        elif entry.get("type") == "cost-state":
+            told = entry.get("totalCostUSD")
+            is_whole = isinstance(told, int | float) and not entry.get("hasUnknownModelCost")
+            cost = float(told) if is_whole and told is not None else None
+    return cost
+
+
 def read_turn(lines: Iterable[bytes], prompt_id: str) -> TurnRecord:
     """Read the turn that began with this prompt; each answer of the model's counts once, as its last line has it."""
     answers: dict[str, Mapping[str, Any]] = {}
@@ -73,17 +97,21 @@ def _load(path: Path, prompt_id: str) -> TurnRecord:
 def _turn(lines: Iterable[bytes], prompt_id: str) -> Iterator[Mapping[str, Any]]:
     """Give the entries from the prompt on to the next one; what is torn or says nothing is passed over."""
     inside = False
+    for entry in _entries(lines):
+        found = entry.get("promptId") if entry.get("type") == "user" else None
+        if found is not None:
+            inside = found == prompt_id
+        if inside:
+            yield entry
+
+
+def _entries(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(entry, dict):
-            continue
-        found = entry.get("promptId") if entry.get("type") == "user" else None
-        if found is not None:
-            inside = found == prompt_id
-        if inside:
+        if isinstance(entry, dict):
             yield entry
 
 

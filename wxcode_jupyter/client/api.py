@@ -299,6 +299,7 @@ class Client:
         until: Until = "verified",
         *,
         max_turns: int | None = None,
+        budget_usd: float | None = None,
         timeout_s: float | None = None,
         attended: bool = False,
         policy: Policy | None = None,
@@ -315,6 +316,8 @@ class Client:
             milestone: Which.
             until: ``planned``, ``built``, ``verified`` or ``archived``.
             max_turns: How many of GSD's commands may be begun, the milestone's own included.
+            budget_usd: What they may cost, looked at between them. Claude Code 2.1.330 tells it when a conversation is
+                left; where it does not, the run ends after its first command.
             timeout_s: Limit in seconds over all of it.
             attended: As of ``wait``, for each step, as are ``policy`` and ``observer``.
             policy: What is said to Claude's questions.
@@ -328,7 +331,7 @@ class Client:
             Conflict: Another milestone of the project was begun later.
             Whatever ``start_milestone`` and ``wait_for`` raise.
         """
-        budget = Budget(max_turns, timeout_s)
+        budget = Budget(max_turns, timeout_s, budget_usd)
         return Runner(
             self,
             self._resolve(milestone),

@@ -91,6 +91,7 @@ def summary(body: Json) -> CommandSummary:
         tuple(map(str, body.get("warnings") or ())),
         _planning_change(body.get("planning")),
         body.get("missing_still"),
+        body.get("conversation_cost_usd"),
     )
 
 

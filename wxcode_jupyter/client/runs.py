@@ -48,12 +48,17 @@ class RunStep:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has done, in order, and how far the milestone is; ``gsd.reached`` says whether that is far enough."""
+    """What a run has done, in order, and how far the milestone is; ``gsd.reached`` says whether that is far enough.
+
+    ``cost_usd`` is what the commands that it has begun have cost, but for the last one, of which it is not known yet;
+    None where Claude Code does not tell it (see ``CommandSummary``).
+    """
 
     milestone: Milestone
     until: Until
     steps: tuple[RunStep, ...]
     gsd: GsdStatus
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,18 @@ class Budget:
     Attributes:
         max_turns: How many of GSD's commands it may begin, the milestone's own included.
         timeout_s: Limit in seconds over the whole run.
+        usd: What it may cost, in US dollars. Looked at between the commands: one that runs is not cut off by it.
     """
 
     max_turns: int | None = None
     timeout_s: float | None = None
+    usd: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_turns is not None and self.max_turns < 1:
             raise InvalidRequest("max_turns is at least 1.")
+        if self.usd is not None and not self.usd > 0:
+            raise InvalidRequest("budget_usd is more than 0.")
 
 
 class Runner:
@@ -114,7 +123,8 @@ class Runner:
         self._on_limit: OnLimit = on_limit or "fail"
         self._clock = clock
         self._deadline = None if budget.timeout_s is None else clock() + budget.timeout_s
-        self._begun = 0
+        self._begun: list[Command] = []  # each in a conversation of its own, where its cost is to be known
+        self._costs_usd: list[float | None] = []  # of those begun whose conversation was left
         self._steps: list[RunStep] = []
         self._tried: set[tuple[object, ...]] = set()
 
@@ -133,7 +143,9 @@ class Runner:
         """Return what was done until now."""
         milestone = self._client.milestone(self._milestone.id)
         gsd = self._client.gsd(self._project_id, until=self._until)
-        return Run(milestone, self._until, tuple(self._steps), gsd)
+        costs = [cost for cost in self._costs_usd if cost is not None]
+        known = bool(costs) and len(costs) == len(self._costs_usd)
+        return Run(milestone, self._until, tuple(self._steps), gsd, sum(costs) if known else None)
 
     # -- the milestone itself -------------------------------------------------------------------------------------
 
@@ -152,8 +164,11 @@ class Runner:
         self._refuse_older()
         own = self._own_commands()
         if self._milestone.status is MilestoneStatus.PENDING and not any(map(_counts, own)):
-            self._spend("the milestone's own command")
-            self._client.ensure_started(self._milestone)
+            self._check_budget("the milestone's own command")
+            if self._budget.usd is not None:
+                self._clear("the milestone's own command")
+            if command := self._client.ensure_started(self._milestone):
+                self._begun.append(command)
         under_way = self._client.commands(self._project_id, statuses=_OPEN)
         if under_way and not self._client.session(self._project_id).state.live:
             self._client.start_session(self._project_id)
@@ -188,10 +203,12 @@ class Runner:
         if step.command in _BEGINNINGS or state in self._tried:
             raise self._stuck(step)
         self._tried.add(state)
-        self._spend(step.text)
-        self._finish(self._client.send(self._project_id, _CLEAR))
+        self._check_budget(step.text)
+        self._clear(step.text)
         self._observer(Progress(now(), "step", f"{step.text} ({step.reason})"))
-        self._finish(self._client.send(self._project_id, step.text, milestone=self._milestone))
+        command = self._client.send(self._project_id, step.text, milestone=self._milestone)
+        self._begun.append(command)
+        self._finish(command)
 
     def _finish(self, command: Command) -> None:
         """Wait for a command; one of the milestone's is a step, and must leave what it is there for."""
@@ -235,17 +252,32 @@ class Runner:
 
     # -- the budget -----------------------------------------------------------------------------------------------
 
-    def _spend(self, what: str) -> None:
-        """Count a command of GSD's that is about to begin. Raises ``BudgetExhausted`` and ``CommandTimeout``."""
+    def _check_budget(self, what: str) -> None:
+        """Raise ``CommandTimeout`` or ``BudgetExhausted`` where no further command of GSD's may begin."""
         self._time_left(what)
-        if self._budget.max_turns is not None and self._begun >= self._budget.max_turns:
-            raise BudgetExhausted(
-                f"The budget of {self._budget.max_turns} commands (--max-turns) is used up; {what} would come next. "
-                "The same `run` goes on from there.",
-                next=what,
-                milestone_id=self._milestone.id,
-            )
-        self._begun += 1
+        if self._budget.max_turns is not None and len(self._begun) >= self._budget.max_turns:
+            raise self._exhausted(f"The budget of {self._budget.max_turns} commands (--max-turns) is used up", what)
+
+    def _clear(self, what: str) -> None:
+        """Leave the conversation: the next command begins in an empty one, and what the last one has cost is known."""
+        self._finish(self._client.send(self._project_id, _CLEAR))
+        if len(self._costs_usd) < len(self._begun):
+            self._costs_usd.append(self._client.summary(self._begun[-1]).conversation_cost_usd)
+        limit = self._budget.usd
+        if limit is None or not self._costs_usd:
+            return
+        if self._costs_usd[-1] is None:
+            raise self._exhausted("This Claude Code does not tell what its work costs: use --max-turns", what)
+        spent = sum(filter(None, self._costs_usd))
+        if spent >= limit:
+            raise self._exhausted(f"${spent:.4f} of ${limit:g} (--budget-usd) are used up", what)
+
+    def _exhausted(self, why: str, what: str) -> BudgetExhausted:
+        return BudgetExhausted(
+            f"{why}; {what} would come next. The same `run` goes on from there.",
+            next=what,
+            milestone_id=self._milestone.id,
+        )
 
     def _time_left(self, what: str) -> float | None:
         if self._deadline is None:

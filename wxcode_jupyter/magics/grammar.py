@@ -41,7 +41,7 @@ class Option:
     names: tuple[str, ...]
     help: str
     metavar: str = ""
-    kind: Literal["flag", "value", "many", "seconds", "count"] = "flag"
+    kind: Literal["flag", "value", "many", "seconds", "count", "amount"] = "flag"
 
     @property
     def key(self) -> str:
@@ -231,6 +231,8 @@ def _convert(option: Option, value: str, usage: str) -> str | float | int:
             return seconds(value)
         if option.kind == "count":
             return int(value)
+        if option.kind == "amount":
+            return float(value)
     except ValueError as error:
         raise Mistake(f"{option.names[0]}: {error}.", usage) from None
     return value

@@ -42,6 +42,7 @@ class RunResult(Result):
         rows = [("milestone", f"{run.milestone.id}, {run.milestone.status}"), ("steps", str(len(run.steps)))]
         rows += [("GSD", count_phases(run.gsd.progress))] if run.gsd.progress.phases else []
         rows += _totals(run.steps)
+        rows += [("cost", f"${run.cost_usd:.4f} before the last command")] if run.cost_usd is not None else []
         rows += _next(run.gsd) if not self.reached else []
         steps: list[Sequence[str | Badge]] = [_row(step) for step in run.steps]
         return Card(run.milestone.element_name, badge, rows, [steps, phase_table(run.gsd.progress)], notes=self.notes)
@@ -57,7 +58,7 @@ def run(context: Context, line: Line) -> Result:
             client,
             milestone,
             line["until"] or "verified",
-            Budget(max_turns=line["max_turns"], timeout_s=line["timeout"]),
+            Budget(line["max_turns"], line["timeout"], line["budget_usd"]),
             attended=context.attended,
             policy=context.policy,
             observer=printer,

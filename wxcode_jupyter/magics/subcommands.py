@@ -104,6 +104,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                     "value",
                 ),
                 Option(("--max-turns",), "begin at most so many of GSD's commands", "N", "count"),
+                Option(
+                    ("--budget-usd",), "begin none once they have cost so much (Claude Code 2.1.330)", "X", "amount"
+                ),
                 _TIMEOUT,
                 _ON_LIMIT,
                 *_POLICY,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from wxcode_jupyter.claude.usage import load_turn, read_turn
+from wxcode_jupyter.claude.usage import load_cost, load_turn, read_cost, read_turn
 from wxcode_jupyter.evidence import Asked, Usage
 
 RECORDED = Path(__file__).parents[2] / "data" / "transcripts"
+ANSWER = b'{"type": "assistant", "message": {}}'
 each_version = pytest.mark.parametrize("version", ["2.1.197", "2.1.330"])
 
 
@@ -95,3 +96,27 @@ def test_several_choices_are_one_answer_and_a_missing_transcript_has_no_turn(tmp
     ]
     assert read_turn(lines, "p").asked == (Asked("Which?", "Red, Blue"),)
     assert not load_turn(str(tmp_path / "none.jsonl"), "p").found
+
+
+def cost(usd: float, *, unknown: bool = False) -> bytes:
+    return json.dumps({"type": "cost-state", "totalCostUSD": usd, "hasUnknownModelCost": unknown}).encode()
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([], None),
+        ([ANSWER], None),
+        ([ANSWER, cost(0.25)], 0.25),
+        ([cost(0.25), b"torn", b"[]", b'{"type": "mode"}'], 0.25),
+        ([ANSWER, cost(0.25), ANSWER, cost(0.5)], 0.5),  # resumed, it counts on
+        ([ANSWER, cost(0.25), ANSWER], None),
+        ([ANSWER, cost(0.25, unknown=True)], None),
+    ],
+)
+def test_what_a_conversation_has_cost_is_known_when_it_was_left(lines: list[bytes], found: float | None) -> None:
+    assert read_cost(lines) == found
+
+
+def test_a_transcript_that_is_gone_tells_no_cost(tmp_path: Path) -> None:
+    assert load_cost(str(tmp_path / "gone.jsonl")) is None

@@ -119,6 +119,27 @@ def test_the_budget_is_counted_in_commands_of_gsd(world: World) -> None:
     assert world.sent[3:] == ["/clear", BUILD, "/clear", CHECK]
 
 
+@pytest.mark.parametrize(("usd", "begun", "told"), [(0.2, 1, r"\$0\.2500 of \$0\.2"), (0.4, 2, r"\$0\.5000 of \$0\.4")])
+def test_the_cost_is_looked_at_between_the_commands(world: World, usd: float, begun: int, told: str) -> None:
+    world.api.summary = {"conversation_cost_usd": 0.25}
+    with pytest.raises(BudgetExhausted, match=told):
+        world.run(budget_usd=usd)
+    assert [text for text in world.sent if text != "/clear"] == [world.begins, PLAN][:begun]
+    assert world.sent[0] == "/clear"  # what was said before is not counted
+
+
+def test_what_it_has_cost_is_told(world: World) -> None:
+    world.api.summary = {"conversation_cost_usd": 0.25}
+    assert world.run(budget_usd=5).cost_usd == pytest.approx(0.75)  # but for the last, of which it is not known yet
+
+
+def test_where_the_cost_is_not_told_a_budget_cannot_be_kept(world: World) -> None:
+    with pytest.raises(BudgetExhausted, match="does not tell what its work costs: use --max-turns"):
+        world.run(budget_usd=5)
+    assert world.sent == ["/clear", world.begins, "/clear"]
+    assert world.run().cost_usd is None
+
+
 def test_the_time_is_that_of_the_whole_run(world: World) -> None:
     clock = [0.0]
 
@@ -218,7 +239,7 @@ def test_without_gsd(world: World) -> None:
         world.run()
 
 
-@pytest.mark.parametrize("options", [{"max_turns": 0}, {"until": "done"}])
+@pytest.mark.parametrize("options", [{"max_turns": 0}, {"until": "done"}, {"budget_usd": 0}])
 def test_what_cannot_be_meant(world: World, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         world.run(**options)
