@@ -125,6 +125,9 @@ def test_a_gsd_command_that_left_nothing_says_what_is_missing(demo: Notebook) ->
     demo.api.happen(demo.api.accept(), demo.api.end(outcome="asks", missing="a plan of phase 2", last_message="Hm."))
     shown = repr(demo.run("%wx send --wait /gsd:plan-phase 2"))
     assert "Claude ended its turn without a plan of phase 2" in shown
+    project_id = next(iter(demo.api.projects))
+    demo.api.emit(project_id, "command_completed", command_id="c", outcome="asks", missing="a plan of phase 2")
+    assert "asks: without a plan of phase 2" in repr(demo.run("%wx log --limit 1"))
     assert "completed, asks" in shown
 
 

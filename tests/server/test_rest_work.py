@@ -325,3 +325,4 @@ class TestEvidence:
 
         assert (summary["command"]["id"], summary["usage"]) == (command["id"], None)
         assert (summary["questions"], summary["warnings"]) == ([], [])
+        assert [summary[name] for name in ("planning", "missing_still", "conversation_cost_usd")] == [None, None, None]

@@ -20,7 +20,8 @@ def describe(event: Event) -> str:
         case "command_queued":
             return str(data.get("text", ""))
         case "command_completed":
-            return str(data.get("outcome") or "")  # what Claude said comes as an event of its own
+            missing = f"without {data['missing']}" if data.get("missing") else ""
+            return _joined(data.get("outcome"), missing)  # what Claude said comes as an event of its own
         case "question":
             return str(data.get("title", ""))
         case "answered":

@@ -10,8 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,9 +81,9 @@ class Pictures:
         }
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-                file.write(gzip.compress(json.dumps(written).encode("ascii")))
-            os.replace(file.name, self._path(command, moment))
+            path = self._path(command, moment)
+            path.with_suffix(".new").write_bytes(gzip.compress(json.dumps(written).encode("ascii")))
+            path.with_suffix(".new").replace(path)
             self._prune()
         except OSError as error:
             log.warning("What .planning/ is %s the command %s could not be kept: %s", moment, command.id, error)

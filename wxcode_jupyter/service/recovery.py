@@ -196,7 +196,7 @@ class Recovery:
                     path = find(self._environment, workspace, session_id, known=paths.get(session_id))
                     conversation = await asyncio.to_thread(load_all, path)
                 changes = resolve(command, events, conversation)
-                if changes["status"] is CommandStatus.COMPLETED:
+                if changes["status"].final:
                     changes = await asyncio.to_thread(pictures.judge, command, changes)
                 session_id = str(changes.get("claude_session_id", command.claude_session_id))
                 await self._record(project_id, command, changes, paths.get(session_id) or None)

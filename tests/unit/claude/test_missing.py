@@ -48,6 +48,11 @@ def test_nothing_is_missing_once_it_is_there(tmp_path: Path) -> None:
     assert find_missing("plan-phase", "3", MID_PHASE, read_tree(tmp_path / "w")) is None
 
 
+def test_nothing_is_known_where_gsd_has_work_streams(tmp_path: Path) -> None:
+    (tmp_path / ".planning" / "workstreams" / "api").mkdir(parents=True)
+    assert find_missing("plan-phase", "3", MID_PHASE, read_tree(tmp_path)) is None
+
+
 def test_without_a_project_its_file_is_missing() -> None:
     assert find_missing("new-project", "", PlanningTree(), PlanningTree()) == "PROJECT.md"
     assert find_missing("plan-phase", "", PlanningTree(), PlanningTree()) == "a plan of a phase"

@@ -15,6 +15,8 @@ from .tree import PlanningTree
 
 #: Arguments by which a command does a part of its work only, or does it in another folder than `.planning/`.
 _ELSEWHERE = frozenset({"--wave", "--research-phase", "--view", "--ws"})
+#: Where GSD (1.42, gsd-core) keeps each work stream's own phases; which one is active may stand outside the workspace.
+_WORKSTREAMS = "workstreams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ def is_finished(command: str, arguments: str, before: PlanningTree, after: Plann
         after: ``.planning/`` now.
 
     Returns:
-        None for a command that is known by no artefact: its turn's end is all there is.
+        None for a command that is known by no artefact, or leaves it where we do not look: its turn's end is all
+        there is.
     """
     known = _ARTEFACTS.get(command)
-    if known is None or _ELSEWHERE & {word.partition("=")[0] for word in arguments.split()}:
+    if known is None or _WORKSTREAMS in after.folders or _ELSEWHERE & _options(arguments):
         return None
     return known[0](_Run(before, after, understand(before), understand(after), arguments))
 
@@ -84,6 +87,10 @@ def find_missing(command: str, arguments: str, before: PlanningTree, after: Plan
     if is_finished(command, arguments, before, after) is not False:
         return None
     return _ARTEFACTS[command][1](_Run(before, after, understand(before), understand(after), arguments))
+
+
+def _options(arguments: str) -> set[str]:
+    return {word.partition("=")[0] for word in arguments.split()}
 
 
 def _new_project(run: _Run) -> bool:
