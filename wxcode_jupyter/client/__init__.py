@@ -1,14 +1,15 @@
 """The kernel's side of the REST API: ``Client``, how it finds a server, how it waits.
 
 ``transport`` speaks HTTP and maps errors, ``parse`` turns JSON into the package's values, ``api`` has the operations,
-``waiting`` follows the work, ``discovery`` and ``headless`` find or start the server. Nothing here imports the
+``waiting`` follows the work, ``runs`` goes from one step of GSD's to the next, ``discovery`` and ``headless`` find or start the server. Nothing here imports the
 server's parts: a kernel is another process, often in another environment.
 """
 
 from .api import Client
+from .budgets import Budget
 from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
 from .policies import Policy
-from .runs import UNTIL, Budget, Run, Runner, RunStep, Until
+from .runs import UNTIL, Run, Runner, RunStep, Until
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
 from .waiting import Observer, Progress
 

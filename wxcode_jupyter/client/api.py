@@ -13,11 +13,12 @@ from ..errors import AlreadyStarted, NameTaken, NotFound
 from ..evidence import Changes, CommandSummary, Forked, Rewound
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, OutputProject, Question, SessionInfo
 from . import discovery, limits, parse
+from .budgets import Budget
 from .gsd import GsdStatus, gsd_status
 from .limits import OnLimit
 from .policies import Policy
 from .routing import Router
-from .runs import Budget, Run, Runner, Until
+from .runs import Run, Runner, Until
 from .transport import Endpoint
 from .values import Check, PreparedContext, Project, ServerInfo
 from .waiting import Observer, Watch

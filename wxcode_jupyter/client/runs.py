@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import (
-    BudgetExhausted,
     CommandTimeout,
     Conflict,
     GsdMissing,
@@ -22,6 +21,7 @@ from ..errors import (
 )
 from ..evidence import CommandSummary
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, now
+from .budgets import Budget, Spending
 from .gsd import GsdStatus, GsdStep
 from .limits import LIMITED, OnLimit
 from .policies import Policy
@@ -61,27 +61,6 @@ class Run:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a run may use; None is without limit.
-
-    Attributes:
-        max_turns: How many of GSD's commands it may begin, the milestone's own included.
-        timeout_s: Limit in seconds over the whole run.
-        usd: What it may cost, in US dollars. Looked at between the commands: one that runs is not cut off by it.
-    """
-
-    max_turns: int | None = None
-    timeout_s: float | None = None
-    usd: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_turns is not None and self.max_turns < 1:
-            raise InvalidRequest("max_turns is at least 1.")
-        if self.usd is not None and not self.usd > 0:
-            raise InvalidRequest("budget_usd is more than 0.")
-
-
 class Runner:
     """One run of one milestone.
 
@@ -94,7 +73,8 @@ class Runner:
         policy: What is said to questions.
         observer: Told about the progress; a ``step`` is one that begins.
         on_limit: What to do at a usage limit.
-        clock: Seconds that only rise; injected by tests.
+        clock: Seconds that only rise; injected by tests, as is ``sleep``.
+        sleep: Waits that many seconds.
     """
 
     def __init__(
@@ -109,6 +89,7 @@ class Runner:
         observer: Observer | None = None,
         on_limit: OnLimit | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if until not in UNTIL:
             raise InvalidRequest(f"until is one of {', '.join(UNTIL)}, not {until!r}.")
@@ -116,15 +97,13 @@ class Runner:
         self._milestone = milestone
         self._project_id = milestone.output_project_id
         self._until: Until = until
-        self._budget = budget
         self._attended = attended
         self._policy = policy
         self._observer = observer or (lambda progress: None)
         self._on_limit: OnLimit = on_limit or "fail"
-        self._clock = clock
-        self._deadline = None if budget.timeout_s is None else clock() + budget.timeout_s
-        self._begun: list[Command] = []  # each in a conversation of its own, where its cost is to be known
-        self._costs_usd: list[float | None] = []  # of those begun whose conversation was left
+        self._spending = Spending(
+            budget, lambda command: client.summary(command).conversation_cost_usd, clock=clock, sleep=sleep
+        )
         self._steps: list[RunStep] = []
         self._tried: set[tuple[object, ...]] = set()
 
@@ -143,9 +122,7 @@ class Runner:
         """Return what was done until now."""
         milestone = self._client.milestone(self._milestone.id)
         gsd = self._client.gsd(self._project_id, until=self._until)
-        costs = [cost for cost in self._costs_usd if cost is not None]
-        known = bool(costs) and len(costs) == len(self._costs_usd)
-        return Run(milestone, self._until, tuple(self._steps), gsd, sum(costs) if known else None)
+        return Run(milestone, self._until, tuple(self._steps), gsd, self._spending.cost_usd)
 
     # -- the milestone itself -------------------------------------------------------------------------------------
 
@@ -164,11 +141,11 @@ class Runner:
         self._refuse_older()
         own = self._own_commands()
         if self._milestone.status is MilestoneStatus.PENDING and not any(map(_counts, own)):
-            self._check_budget("the milestone's own command")
-            if self._budget.usd is not None:
-                self._clear("the milestone's own command")
+            self._spending.check("the milestone's own command")
+            if self._spending.counts_money:
+                self._clear()
             if command := self._client.ensure_started(self._milestone):
-                self._begun.append(command)
+                self._spending.begin(command)
         under_way = self._client.commands(self._project_id, statuses=_OPEN)
         if under_way and not self._client.session(self._project_id).state.live:
             self._client.start_session(self._project_id)
@@ -203,26 +180,32 @@ class Runner:
         if step.command in _BEGINNINGS or state in self._tried:
             raise self._stuck(step)
         self._tried.add(state)
-        self._check_budget(step.text)
-        self._clear(step.text)
+        self._spending.check(step.text)
+        self._clear()
+        self._spending.check(step.text)
         self._observer(Progress(now(), "step", f"{step.text} ({step.reason})"))
         command = self._client.send(self._project_id, step.text, milestone=self._milestone)
-        self._begun.append(command)
+        self._spending.begin(command)
         self._finish(command)
+
+    def _clear(self) -> None:
+        """Leave the conversation: the next command begins in an empty one."""
+        self._finish(self._client.send(self._project_id, _CLEAR))
+        self._spending.leave_conversation()
 
     def _finish(self, command: Command) -> None:
         """Wait for a command; one of the milestone's is a step, and must leave what it is there for."""
         try:
             self._client.wait_for(
                 command,
-                timeout_s=self._time_left(command.text),
+                timeout_s=self._spending.time_left_s(),
                 attended=self._attended,
                 policy=self._policy,
                 observer=self._observer,
                 on_limit=self._on_limit,
             )
         except CommandTimeout as error:
-            raise self._too_late(error.message.partition(": ")[2]) from error
+            raise self._spending.too_late(error.message.partition(": ")[2]) from error
         if command.milestone_id == self._milestone.id:
             summary = self._client.summary(command)
             self._steps.append(RunStep(summary.command, summary))
@@ -248,51 +231,6 @@ class Runner:
             command_id=last.id if last else None,
             missing=None,
             milestone_id=self._milestone.id,
-        )
-
-    # -- the budget -----------------------------------------------------------------------------------------------
-
-    def _check_budget(self, what: str) -> None:
-        """Raise ``CommandTimeout`` or ``BudgetExhausted`` where no further command of GSD's may begin."""
-        self._time_left(what)
-        if self._budget.max_turns is not None and len(self._begun) >= self._budget.max_turns:
-            raise self._exhausted(f"The budget of {self._budget.max_turns} commands (--max-turns) is used up", what)
-
-    def _clear(self, what: str) -> None:
-        """Leave the conversation: the next command begins in an empty one, and what the last one has cost is known."""
-        self._finish(self._client.send(self._project_id, _CLEAR))
-        if len(self._costs_usd) < len(self._begun):
-            self._costs_usd.append(self._client.summary(self._begun[-1]).conversation_cost_usd)
-        limit = self._budget.usd
-        if limit is None or not self._costs_usd:
-            return
-        if self._costs_usd[-1] is None:
-            raise self._exhausted("This Claude Code does not tell what its work costs: use --max-turns", what)
-        spent = sum(filter(None, self._costs_usd))
-        if spent >= limit:
-            raise self._exhausted(f"${spent:.4f} of ${limit:g} (--budget-usd) are used up", what)
-
-    def _exhausted(self, why: str, what: str) -> BudgetExhausted:
-        return BudgetExhausted(
-            f"{why}; {what} would come next. The same `run` goes on from there.",
-            next=what,
-            milestone_id=self._milestone.id,
-        )
-
-    def _time_left(self, what: str) -> float | None:
-        if self._deadline is None:
-            return None
-        left = self._deadline - self._clock()
-        if left <= 0:
-            raise self._too_late(f"{what} would come next. Nothing runs.")
-        return left
-
-    def _too_late(self, what: str) -> CommandTimeout:
-        limit = self._budget.timeout_s
-        return CommandTimeout(
-            f"The limit of {limit:g} s of the whole run has passed: {what}",
-            project_id=self._project_id,
-            timeout_s=limit,
         )
 
 
