@@ -16,8 +16,9 @@ $(VENV)/.installed: pyproject.toml
 
 setup: $(VENV)/.installed  ## the virtual environment with everything in it
 
-tools: setup  ## the pinned Claude Code and GSD versions, from npm
+tools: setup  ## the pinned Claude Code and GSD versions, from npm; Chromium, where it is missing
 	$(BIN)/python scripts/install_tools.py $(TOOLS)
+	$(BIN)/python scripts/install_browser.py
 
 demo: setup  ## the notebooks with the real CLI and a scripted model: no account is needed
 	$(BIN)/python scripts/install_tools.py $(TOOLS) claude-2.1.330 gsd-1.14.0

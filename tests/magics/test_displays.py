@@ -36,7 +36,7 @@ def test_every_text_is_escaped_and_moves_nothing() -> None:
     html = Tags(card.as_html())
     assert html.open == []
     assert html.seen <= {"div", "b", "span", "br", "pre"}
-    assert html.attributes == {"style"}
+    assert html.attributes == {"style", "data-wx"}
     for shown in (card.as_html(), card.as_text()):
         assert not any(ord(char) < 32 and char != "\n" for char in shown)
         assert "\u202e" not in shown

@@ -77,9 +77,9 @@ class Client:
 
     # -- the server -----------------------------------------------------------------------------------------------
 
-    def info(self) -> ServerInfo:
-        """Return which server this is."""
-        body = self._router.request("GET", "info")
+    def info(self, project: Project | str | None = None) -> ServerInfo:
+        """Return which server this is; with a project, the one that its requests go to."""
+        body = self._router.request("GET", "info", project_id=None if project is None else _id(project))
         return parse.checked(parse.server_info, body, "itself")
 
     def doctor(self, project: Project | str | None = None) -> tuple[Check, ...]:

@@ -21,13 +21,13 @@ _ID = re.compile(r"[0-9a-f]{24}")
 
 
 def questions(context: Context, line: Line) -> Result:
-    """Show what Claude waits for, and what it was answered before."""
+    """Show what Claude waits for, in a browser as a form, and what it was answered before."""
     client, project = context.client, context.project(line["project"])
 
     def look() -> Questions:
         return Questions(items=client.questions(project), title=f"{project.name}: questions", _again=look)
 
-    return look()
+    return look().follows(context.live("questions", project.id))
 
 
 def answer(context: Context, line: Line) -> Result:

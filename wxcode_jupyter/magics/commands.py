@@ -91,7 +91,7 @@ def status(context: Context, line: Line) -> Result:
             _again=look,
         )
 
-    return look()
+    return look().follows(context.live("session", found.id))
 
 
 def resume(context: Context, line: Line) -> Result:
@@ -100,7 +100,7 @@ def resume(context: Context, line: Line) -> Result:
     client.start_session(found, fresh=bool(line["fresh"]), now=bool(line["now"]))
     context.partial = lambda: current_session(client, client.get_project(found))
     notice_trouble(context, found)
-    return current_session(client, client.get_project(found))
+    return current_session(client, client.get_project(found)).follows(context.live("session", found.id))
 
 
 def log(context: Context, line: Line) -> Result:

@@ -13,6 +13,7 @@ from ..errors import NotFound
 from .cards import clean
 from .frontend import is_attended
 from .grammar import Mistake, nearest
+from .live import Live, Subject
 from .progress import ProgressPrinter
 from .results import Result
 
@@ -57,6 +58,12 @@ class Context:
     def selected(self) -> str | None:
         """Id of the project last used in this kernel."""
         return self._selected
+
+    def live(self, subject: Subject, project_id: str, **what: str) -> Live | None:
+        """Return what a card is to follow, with the server that has it; None where there is no front end."""
+        if not self.attended:
+            return None
+        return Live(subject, project_id, self.client.info(project_id).pid, **what)
 
     def begin(self) -> None:
         """Begin a line: nothing is known of it yet."""

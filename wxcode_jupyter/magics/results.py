@@ -14,10 +14,11 @@ from ..client import Check, Client, GsdStatus, Project
 from ..client.describe import describe
 from ..client.policies import describe as describe_question
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Question, SessionInfo, SessionState
-from .cards import Badge, Card, Tone, clean_line, clock
+from .cards import Badge, Card, Now, Tone, clean_line, clock
 from .evidence import Evidence, squeezed
 from .export import scrap, to_plain
 from .gsd_rows import phase_table, progress_rows
+from .live import Live
 
 V = TypeVar("V")
 
@@ -51,6 +52,8 @@ _HOW_TO_ANSWER = "Answer it: `%wxmilestone answer CHOICE` (a label or its beginn
 class Result:
     """Root of the results.
 
+    One that ``follows`` something has a card that goes on with it in the browser; the result itself stays as it is.
+
     Attributes:
         error: What was raised, where the result is kept after a failure.
         notes: What to know, and what to do next.
@@ -59,6 +62,7 @@ class Result:
     error: BaseException | None = None
     notes: tuple[str, ...] = ()
     _again: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    _live: Live | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -79,6 +83,10 @@ class Result:
         """Return the name under which scrapbook finds the result in a notebook; None keeps it out."""
         return None
 
+    def follows(self, live: Live | None) -> Self:
+        """Return the same with a card that follows the server; None: with one that stays as it is."""
+        return replace(self, _live=live)
+
     def with_notes(self, *notes: str) -> Self:
         """Return the same with more notes."""
         return replace(self, notes=(*self.notes, *notes))
@@ -97,7 +105,8 @@ class Result:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         card, name = self._shown(), self._scrap()
         kept = {} if name is None else scrap(name, self.to_dict())
-        return {"text/plain": card.as_text(), "text/html": card.as_html(), **kept}
+        html = card.as_html() if self._live is None else self._live.wrap(card.as_html())
+        return {"text/plain": card.as_text(), "text/html": html, **kept}
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -161,19 +170,17 @@ class MilestoneResult(Result):
 
     def _card(self) -> Card:
         milestone, evidence = self.milestone, self.evidence
-        notes = (*_outcome_notes(self.command), *self.notes)
         rows = [("id", milestone.id)]
         rows += [("completed", clock(milestone.completed_at))] if milestone.completed_at else []
-        rows += _command_rows(self.command) if self.command else []
-        rows += evidence.rows() if evidence else []
-        rows += [("session", _state(self.session))] if self.session else []
+        rows += [("command", clean_line(self.command.text, _TITLE_LIMIT))] if self.command else []
         return Card(
             milestone.element_name,
             Badge(str(milestone.status), _MILESTONE_TONES.get(milestone.status, "quiet")),
             rows,
             [evidence.table()] if evidence else [],
             evidence.screen if evidence else "",
-            notes,
+            self.notes,
+            _work(self.command, self.session, evidence),
         )
 
 
@@ -190,11 +197,13 @@ class CommandResult(Result):
 
     def _card(self) -> Card:
         command, evidence = self.command, self.evidence
-        rows = _command_rows(command)[1:] + (evidence.rows() if evidence else [])
-        rows += [("session", _state(self.session))] if self.session else []
-        shown = evidence.screen if evidence else ""
-        notes = (*_outcome_notes(command), *self.notes)
-        return Card(clean_line(command.text, _TITLE_LIMIT), _command_badge(command), rows, block=shown, notes=notes)
+        return Card(
+            clean_line(command.text, _TITLE_LIMIT),
+            _command_badge(command),
+            block=evidence.screen if evidence else "",
+            notes=self.notes,
+            now=_work(command, self.session, evidence),
+        )
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -219,8 +228,8 @@ class SessionStatus(Result):
 
     def _card(self) -> Card:
         project, session = self.project, self.session
-        rows = [("folder", project.workspace_path)]
-        rows.append(("conversation", session.claude_session_id or project.claude_session_id or "none yet"))
+        conversation = session.claude_session_id or project.claude_session_id
+        rows = [("conversation", conversation or "none yet")]
         if session.state.live:
             rows.append(("process", f"{session.pid}, since {clock(session.started_at)}"))
         if session.queued:
@@ -228,20 +237,28 @@ class SessionStatus(Result):
         rows += [("background", "; ".join(session.background))] if session.background else []
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
-        rows += progress_rows(self.gsd) if self.gsd else []
-        phases = phase_table(self.gsd.progress) if self.gsd else []
         rows += [("asks", describe_question(question)) for question in self.questions]
         for each in self.evidence:
-            rows += [*_command_rows(each.summary.command), *each.rows()]
-        lists = ([_row(item) for item in self.milestones], [_row(item) for item in self.commands])
-        tables: list[Sequence[Sequence[str | Badge]]] = [phases, *lists]
-        tables += [each.table() for each in self.evidence]
+            command = each.summary.command
+            rows += [("command", clean_line(command.text, _TITLE_LIMIT)), *_work(command, None, each).rows]
         # An orderly end needs no picture.
         shown = session.screen if session.attention or session.exit_code else "".join(e.screen for e in self.evidence)
-        badge = Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
         last = self.evidence[-1].summary.command if self.evidence else None
-        notes = (*_outcome_notes(last), *self.notes, *((_HOW_TO_ANSWER,) if self.questions else ()))
-        return Card(project.name, badge, rows, tables, squeezed(shown or ""), notes)
+        hints = (*_outcome_notes(last), *((_HOW_TO_ANSWER,) if self.questions else ()))
+        return Card(
+            project.name,
+            Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet")),
+            [("folder", project.workspace_path)],
+            [
+                progress_rows(self.gsd) if self.gsd else [],
+                phase_table(self.gsd.progress) if self.gsd else [],
+                [_row(item) for item in self.milestones],
+                [_row(item) for item in self.commands],
+                *(each.table() for each in self.evidence),
+            ],
+            notes=self.notes,
+            now=Now(rows, squeezed(shown or ""), hints),
+        )
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -252,7 +269,7 @@ class Questions(Listing[Question]):
         rows = [(question.id, describe_question(question)) for question in self.items if question.open]
         answered = [_row(question) for question in self.items if not question.open]
         notes = (_HOW_TO_ANSWER,) if rows else ("Claude asks nothing now.",)
-        return Card(self.title, None, rows, [answered], notes=(*self.notes, *notes))
+        return Card(self.title, tables=[answered], notes=self.notes, now=Now(rows, notes=notes))
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -345,14 +362,19 @@ def _outcome_notes(command: Command | None) -> tuple[str, ...]:
     return ()
 
 
-def _command_rows(command: Command) -> list[tuple[str, str]]:
-    outcome = f", {command.outcome}" if command.outcome else ""
-    rows = [("command", clean_line(command.text, _TITLE_LIMIT)), ("status", f"{command.status}{outcome}")]
-    rows += [("error", command.error)] if command.error else []
-    if command.last_message:
-        cut = command.last_message[:_MESSAGE_LIMIT]
-        rows.append(("Claude said", cut + ("…" if len(cut) < len(command.last_message) else "")))
-    return rows
+def _work(command: Command | None, session: SessionInfo | None, evidence: Evidence | None) -> Now:
+    """Return how a command is doing, and what it has done."""
+    rows = []
+    if command is not None:
+        outcome = f", {command.outcome}" if command.outcome else ""
+        rows.append(("status", f"{command.status}{outcome}"))
+        rows += [("error", command.error)] if command.error else []
+        if command.last_message:
+            cut = command.last_message[:_MESSAGE_LIMIT]
+            rows.append(("Claude said", cut + ("…" if len(cut) < len(command.last_message) else "")))
+    rows += evidence.rows() if evidence else []
+    rows += [("session", _state(session))] if session else []
+    return Now(rows, notes=_outcome_notes(command))
 
 
 def _queue(session: SessionInfo) -> str:

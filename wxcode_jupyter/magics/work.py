@@ -80,7 +80,8 @@ def deliver(
     if not line["wait"]:
         context.partial = lambda: CommandResult(command=client.command(command), notes=notes)
         notice_trouble(context, project)
-        return _command_result(context, project, command, notes)
+        live = context.live("command", project.id, command_id=command.id)
+        return _command_result(context, project, command, notes).follows(live)
     context.partial = lambda: _command_result(context, project, command, notes, evidence_of(context, line, command))
     command = wait_for(context, line, command)
     return _command_result(context, project, command, notes, evidence_of(context, line, command))
@@ -117,7 +118,8 @@ def _start(context: Context, line: Line, project: Project, milestone: Milestone)
     if not line["wait"]:
         notice_trouble(context, project)
         warnings += client.summary(command).warnings
-        return _milestone_result(context, client.milestone(milestone), notes=warnings)
+        live = context.live("milestone", project.id, command_id=command.id, milestone_id=milestone.id)
+        return _milestone_result(context, client.milestone(milestone), notes=warnings).follows(live)
     context.partial = lambda: _milestone_result(
         context, client.milestone(milestone), evidence=evidence_of(context, line, command)
     )

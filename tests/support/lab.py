@@ -1,0 +1,158 @@
+"""A real JupyterLab in a real Chromium, with the real CLI and the scripted model: what somebody at a notebook sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.support.cli import claude_executable
+from tests.support.job import until
+from wxcode_jupyter import Client
+from wxcode_jupyter.testing.scripted_model import ScriptedModel
+from wxcode_jupyter.testing.world import World
+
+PATIENCE_MS = 60_000
+#: For `Notebook.keep_the_kernel_busy`.
+FOR_EVER = "print('busy', 'for ever', flush=True)\nwhile True:\n    pass"
+
+_RUN = """(place) => {
+    jupyterapp.shell.currentWidget.content.activeCellIndex = place;
+    return jupyterapp.commands.execute("notebook:run-cell");
+}"""
+#: No network but the page's: without these Chromium looks up its maker's hosts.
+_QUIET = (
+    "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-background-networking --disable-component-update "
+    "--no-first-run --disable-sync --disable-quic"
+).split()
+
+
+class Lab:
+    """JupyterLab with a project ``demo``, and a browser; everything ends with the ``with`` block.
+
+    Args:
+        folder: A new one, in which all of it is kept.
+        version: The CLI's.
+    """
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self.model = ScriptedModel()
+        self._folder = folder
+        self._executable = claude_executable(version)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._stack.enter_context(self.model)
+            self.world = World(self._folder, self.model.url, self._executable, workspace="demo")
+            self._stack.callback(self._end_processes)
+            self._start()
+            self.client = self._stack.enter_context(Client.connect(environ=self.server.environ))
+            self.project = self.client.create_project("demo", workspace_path=str(self.world.workspace))
+            self._browser = self._stack.enter_context(_chromium())
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+    def open(self, name: str, *cells: str, theme: Literal["light", "dark"] = "light") -> Notebook:
+        """Open a new notebook of these cells, in a window of its own; none is run yet."""
+        file = self._folder / f"{name}.ipynb"
+        file.write_text(json.dumps(_notebook(cells)))
+        context = self._browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=theme)
+        self._stack.callback(context.close)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
+        return Notebook(page)
+
+    def log(self) -> str:
+        """Return what the server has logged."""
+        return (self._folder / "lab.log").read_text(errors="replace")
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+        command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.extension_manager=readonly"]
+        command += ["--LabApp.expose_app_in_browser=True"]
+        command += ["--allow-root"] if os.geteuid() == 0 else []
+        with open(self._folder / "lab.log", "ab") as log:
+            process = subprocess.Popen(
+                command,
+                env=self.world.env(JUPYTER_TOKEN=secrets.token_hex(16)),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._stack.callback(process.wait)
+        self._stack.callback(self._end_processes)
+        self.server = until(lambda: self.world.server(process.pid), timeout_s=60, what="JupyterLab")
+
+    def _end_processes(self) -> None:
+        self.world.end_processes()
+
+
+class Notebook:
+    """One open notebook; its cells are run by JupyterLab's own commands, because keys go astray while it settles."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.cells = page.locator(".jp-Notebook .jp-CodeCell")
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length")
+        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.ready")
+
+    def run(self, place: int) -> Locator:
+        """Run a cell, and return it when the kernel is done with it."""
+        self.page.evaluate(f"() => ({_RUN})({place})")
+        return self.cells.nth(place)
+
+    def keep_the_kernel_busy(self, place: int) -> None:
+        """Run the cell `FOR_EVER`, and return when it runs."""
+        self.page.evaluate(f"() => void ({_RUN})({place})")
+        expect(self.cells.nth(place)).to_contain_text("busy for ever", timeout=PATIENCE_MS)
+
+
+@contextmanager
+def _chromium() -> Iterator[Browser]:
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.fail("Chromium is missing: run `make tools`.", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=_QUIET)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _notebook(cells: Sequence[str]) -> dict[str, Any]:
+    return {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"c{number}",
+                "metadata": {},
+                "outputs": [],
+                "source": source,
+            }
+            for number, source in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
