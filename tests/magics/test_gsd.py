@@ -220,7 +220,7 @@ class TestStatus:
         status = gsd.run("%wxmilestone status")
         shown = repr(status)
         assert "GSD   v1.1 Reminders: 1 of 3 phases" in shown
-        assert "next          /gsd:execute-phase 5: phase 5 (Bell) has 1 of 2 plans done" in shown
+        assert "next  /gsd:execute-phase 5: phase 5 (Bell) has 1 of 2 plans done" in shown
         assert "5 Bell            in progress  1 of 2 plans" in shown
         assert "5.1 <b>Sound</b>  not started" in shown
         html = status._repr_mimebundle_()["text/html"]

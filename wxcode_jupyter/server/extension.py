@@ -31,7 +31,7 @@ class WxcodeApp(ExtensionApp):
     name = "wxcode_jupyter"
     extension_url = "/wxcode"
     load_other_extensions = True
-    #: Served under ``<base_url>static/wxcode_jupyter/``, with Jupyter's authentication: what live cards are made of.
+    #: What live cards are made of; Jupyter serves it under ``<base_url>static/wxcode_jupyter/``, as its own such files.
     static_paths = List(Unicode(), [str(Path(__file__).with_name("static"))])
 
     store_url = Unicode(

@@ -14,21 +14,23 @@ export class Refused extends Error {
 
 /** GET a path. Throws `Refused`, or `TypeError`, `TimeoutError` and the like where no answer comes. */
 export function get(path) {
-  return ask(path, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  const url = new URL(path, API);
+  url.searchParams.set("no_track_activity", "1"); // an open tab is no work: Jupyter may cull a server that idles
+  return ask(url, { signal: AbortSignal.timeout(PATIENCE_MS) });
 }
 
 /** POST a body, for as long as it takes. Throws as `get`. */
 export function post(path, body) {
   const xsrf = document.cookie.match(/(?:^|;\s*)_xsrf=([^;]*)/)?.[1] ?? "";
-  return ask(path, {
+  return ask(new URL(path, API), {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-XSRFToken": xsrf },
     body: JSON.stringify(body),
   });
 }
 
-async function ask(path, options) {
-  const response = await fetch(new URL(path, API), { credentials: "same-origin", cache: "no-store", ...options });
+async function ask(url, options) {
+  const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
   if (response.ok) return response.json();
   throw new Refused(response.status, await response.json().catch(() => ({}))); // a proxy's error page is no JSON
 }
