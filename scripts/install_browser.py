@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 BROWSER = "chromium"
+PACKAGES = (BROWSER, "fonts-liberation")  # without a font a page has no text to click on
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
     # Another program may hold apt's lock just now: that is waited for.
     command = [*become_root, apt, "-qq", "-y", "-o", "DPkg::Lock::Timeout=600"]
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["update"], ["install", "--no-install-recommends", BROWSER]):
+    for step in (["update"], ["install", "--no-install-recommends", *PACKAGES]):
         done = subprocess.run([*command, *step], env=quiet, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             print(f"install_browser: {' '.join([*command, *step])} failed ({done.returncode}).", file=sys.stderr)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.job import until
-from tests.support.lab import FOR_EVER, PATIENCE_MS, Lab
+from tests.support.lab import FOR_EVER, Lab
 from wxcode_jupyter.models import Question
 from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 
@@ -37,7 +37,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def says(card: Locator, text: str) -> None:
-    expect(card).to_contain_text(text, timeout=PATIENCE_MS)
+    expect(card).to_contain_text(text)
 
 
 def test_a_card_follows_while_the_kernel_is_busy(lab: Lab) -> None:
@@ -96,39 +96,51 @@ def test_who_is_late_is_told_who_was_first(lab: Lab) -> None:
     form = notebook.run(1).get_by_role("form", name="Claude asks: Which colour?")
     form.get_by_label("An answer of your own", exact=False).last.fill("as the sea")
 
-    polls = Held()
-    notebook.page.route("**/questions?*", polls)  # the card knows nothing of what follows
+    polls = Stale()
+    notebook.page.route("**/questions?*", polls)
     until(lambda: polls.come(notebook.page), timeout_s=60, what="a poll")
     lab.client.answer(question, "Red")
     form.get_by_role("button", name="Answer").click()
     says(form, "Too late: It is answered already (Red, by user).")
-    polls.release()
+
+    asked = notebook.page.get_by_role("form", name="Claude asks: Bash: ls")
+    for options, there in (([], "answer there"), ([{"label": "Yes"}], "Yes")):  # they may come later than the question
+        polls.added = [permission(options)]
+        says(asked, there)
+
+    polls.over = True
     says(form, "Which colour?RedToo late")
+    says(asked, "It is asked no longer.")
+    notebook.page.unroute_all(behavior="wait")
     lab.client.wait_for(command, timeout_s=60)
 
 
-class Held:
-    """Requests that get no answer before they are released."""
+class Stale:
+    """Answers polls for questions as the first one was answered, with what a test adds, until it is over."""
 
     def __init__(self) -> None:
-        self.routes: list[Route] = []
-        self._released = False
+        self.added: list[dict[str, Any]] = []
+        self.over = False
+        self._first: list[dict[str, Any]] = []
 
     def __call__(self, route: Route) -> None:
-        if self._released:
+        if self.over:
             route.continue_()
-        else:
-            self.routes.append(route)
+            return
+        self._first = self._first or route.fetch().json()["questions"]
+        questions = [*self._first, *self.added]
+        route.fulfill(json={"questions": questions, "total": len(questions)})
 
     def come(self, page: Page) -> bool:
-        """Let the browser go on for a moment, and return whether there is one."""
+        """Let the browser go on for a moment, and return whether there was a poll."""
         page.wait_for_timeout(50)
-        return bool(self.routes)
+        return bool(self._first)
 
-    def release(self) -> None:
-        self._released = True
-        for route in self.routes:
-            route.continue_()
+
+def permission(options: list[dict[str, str]]) -> dict[str, Any]:
+    item = {"question": "Do you want to proceed?", "header": "", "multi_select": False, "free_text": False}
+    asked = {"kind": "permission", "title": "Bash: ls", "subject": "ls", "answered_at": None}
+    return {"id": "6" * 24, **asked, "items": [{**item, "options": options}]}
 
 
 def down(here: Locator, below: Locator) -> bool:

@@ -24,6 +24,7 @@ from wxcode_jupyter.testing.scripted_model import ScriptedModel
 from wxcode_jupyter.testing.world import World
 
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 #: For `Notebook.keep_the_kernel_busy`.
 FOR_EVER = "print('busy', 'for ever', flush=True)\nwhile True:\n    pass"
 
@@ -123,7 +124,7 @@ class Notebook:
     def keep_the_kernel_busy(self, place: int) -> None:
         """Run the cell `FOR_EVER`, and return when it runs."""
         self.page.evaluate(f"() => void ({_RUN})({place})")
-        expect(self.cells.nth(place)).to_contain_text("busy for ever", timeout=PATIENCE_MS)
+        expect(self.cells.nth(place)).to_contain_text("busy for ever")
 
 
 @contextmanager

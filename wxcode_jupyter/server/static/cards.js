@@ -4,7 +4,7 @@ import { Refused } from "./api.js";
 import { follow } from "./feed.js";
 import { QuestionForm } from "./form.js";
 import { commandWord, isFinal, outcomeNotes, sessionRows, shownScreen, workRows } from "./rows.js";
-import { badge, clock, grid, make } from "./view.js";
+import { badge, clock, grid, make, verbatim } from "./view.js";
 
 const ENDED = ["completed", "failed"];
 
@@ -31,11 +31,11 @@ class WxcodeCard extends HTMLElement {
   }
 
   show(news) {
-    if (!this.#follows && !this.#isHere(news)) {
-      return this.#tell("Not followed: the server of this page does not have the session; this is how it was.");
-    }
     const command = news.commands.get(this.dataset.command);
     if (this.dataset.command && !command) return this.#tell("Not followed: the command is not known any more.");
+    if (!this.#follows && !this.#isHere(news, command)) {
+      return this.#tell("Not followed: the server of this page does not have the session; this is how it was.");
+    }
     this.#begin();
     this.#draw(...this.#look(news, command));
     this.#ask(news, command);
@@ -55,9 +55,10 @@ class WxcodeCard extends HTMLElement {
     }
   }
 
-  /** Whether the page's server has the session; "stopped" says every server of one that it has not. */
-  #isHere({ server, session }) {
-    return String(server) === this.dataset.server || session.state !== "stopped";
+  /** Whether the page's server can tell: "stopped" says every server of a session that another one has. */
+  #isHere({ server, session }, command) {
+    const hasEnded = command && isFinal(command); // what has ended stands in the store, which all servers share
+    return hasEnded || String(server) === this.dataset.server || session.state !== "stopped";
   }
 
   #begin() {
@@ -86,7 +87,7 @@ class WxcodeCard extends HTMLElement {
     if (kind) this.querySelector("[data-wx=badge]")?.replaceChildren(...badge(kind, word));
     this.#now.firstChild.replaceChildren(
       grid(rows),
-      ...(screen ? [make("pre", { className: "wx-pre" }, screen)] : []),
+      ...(screen ? [verbatim(screen)] : []),
       ...notes.map((note) => make("div", { className: "wx-note" }, note)),
     );
   }
@@ -95,11 +96,12 @@ class WxcodeCard extends HTMLElement {
   #ask({ questions }, command) {
     const mine = command ? command.status === "accepted" : true;
     const place = this.#now.children[1];
-    for (const question of questions) {
-      if (question.answered_at || !mine || this.#forms.has(question.id)) continue;
+    for (const question of questions.filter((each) => mine && !each.answered_at)) {
+      const present = this.#forms.get(question.id);
+      if (present?.fits(question)) continue;
       const form = new QuestionForm(question);
       this.#forms.set(question.id, form);
-      place.append(form.node);
+      present ? present.node.replaceWith(form.node) : place.append(form.node);
     }
     for (const [id, form] of this.#forms) {
       const question = questions.find((each) => each.id === id);

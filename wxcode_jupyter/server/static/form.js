@@ -2,7 +2,7 @@
 
 import { post, Refused } from "./api.js";
 import { refresh } from "./feed.js";
-import { grid, make } from "./view.js";
+import { grid, make, verbatim } from "./view.js";
 
 const TEXT_LIMIT = 1000;
 let made = 0;
@@ -18,9 +18,10 @@ export class QuestionForm {
   constructor(question) {
     this.#question = question;
     this.#items = question.items.map((item) => new Item(item));
-    const button = make("button", { type: "submit", className: "wx-button" }, "Answer");
-    this.#fields = make("fieldset", {}, ...this.#items.map((item) => item.node), button);
     const answerable = question.items.length && question.items.every((item) => item.options.length || item.free_text);
+    const button = make("button", { type: "submit", className: "wx-button" }, "Answer");
+    const items = answerable ? this.#items.map((item) => item.node) : ["It asks in the terminal: answer there."];
+    this.#fields = make("fieldset", {}, ...items, ...(answerable ? [button] : []));
     this.node = make(
       "form",
       {
@@ -35,9 +36,14 @@ export class QuestionForm {
         },
       },
       ...heading(question),
-      answerable ? this.#fields : "It can be answered in the terminal only.",
+      this.#fields,
       this.#said,
     );
+  }
+
+  /** Whether this is still what is asked: the options of a permission may come later than the question. */
+  fits(question) {
+    return JSON.stringify(question.items) === JSON.stringify(this.#question.items);
   }
 
   /** Show how it ended; without a question the process that asked is gone. */
@@ -45,8 +51,8 @@ export class QuestionForm {
     this.settled = true;
     this.node.classList.add("wx-settled");
     const answers = question?.answer ?? [];
-    const known = this.#question.items.map((item, place) => [item.question, answers[place]]).filter(([, answer]) => answer);
-    this.#fields.replaceWith(grid(known));
+    const rows = this.#question.items.map((item, place) => [item.question, answers[place]]);
+    this.#fields.replaceWith(grid(rows.filter(([, answer]) => answer)));
     if (this.#said.dataset.lost) return; // and who was first stands there
     this.#say(question?.answered_by ? `Answered by ${question.answered_by}.` : "It is asked no longer.");
   }
@@ -97,7 +103,8 @@ class Item {
     const lines = item.options.map(({ label, description }, place) =>
       line(this.#inputs[place], label, description ? make("span", { className: "wx-label" }, ` ${description}`) : ""));
     if (item.free_text) lines.push(this.#ownText(type, name));
-    const legend = make("legend", {}, item.header && item.header !== item.question ? `${item.header}: ` : "", item.question);
+    const header = item.header && item.header !== item.question ? `${item.header}: ` : "";
+    const legend = make("legend", {}, header, item.question);
     this.node = make("fieldset", { className: "wx-item" }, legend, ...lines);
   }
 
@@ -144,8 +151,9 @@ function line(input, ...children) {
 }
 
 function heading({ kind, title, subject }) {
-  const asks = make("div", { className: "wx-heading" }, kind === "permission" ? "Claude asks for a permission" : "Claude asks");
+  const what = kind === "permission" ? " for a permission" : "";
+  const asks = make("div", { className: "wx-heading" }, `Claude asks${what}`);
   if (kind === "question") return [asks]; // its title is its items'
-  const whole = subject && !title.endsWith(subject) ? [make("pre", { className: "wx-pre" }, subject)] : [];
+  const whole = subject && !title.endsWith(subject) ? [verbatim(subject)] : [];
   return [asks, make("div", {}, title), ...whole];
 }

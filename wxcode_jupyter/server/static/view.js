@@ -4,6 +4,11 @@
 const CONTROLS =
   /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
+// In the element itself, as in the picture: the rules of front ends for outputs are stronger than a class.
+const PRE =
+  "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);line-height:1.3;" +
+  "white-space:pre;overflow-x:auto;margin:4px 0;padding:0;background:none;color:inherit";
+
 const DOTS = { good: "#2da44e", busy: "#388bfd", needed: "#d29922", bad: "#e5534b", quiet: "#8b949e" };
 const TONES = {
   session: { starting: "busy", attention: "needed", idle: "good", busy: "busy", waiting: "needed", exited: "bad" },
@@ -14,7 +19,7 @@ const TONES = {
   },
 };
 
-/** Make an element; properties are set as they are, `aria` and `data` as attributes, texts without control characters. */
+/** Make an element: properties as they are, `aria` and `data` as attributes, texts without control characters. */
 export function make(tag, { aria = {}, data = {}, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   for (const [name, value] of Object.entries(aria)) element.setAttribute(`aria-${name}`, value);
@@ -37,8 +42,13 @@ export function badge(kind, word) {
 
 /** Make the grid of named values. */
 export function grid(rows) {
-  const cells = rows.flatMap(([label, value]) => [make("div", { className: "wx-label" }, label), make("div", {}, value)]);
-  return make("div", { className: "wx-grid" }, ...cells);
+  const cells = rows.map(([label, value]) => [make("div", { className: "wx-label" }, label), make("div", {}, value)]);
+  return make("div", { className: "wx-grid" }, ...cells.flat());
+}
+
+/** Make a text that stands as it is: a terminal's, a command. */
+export function verbatim(text) {
+  return make("pre", { style: PRE }, text);
 }
 
 /** Return the local time of day, `HH:MM:SS`. */
