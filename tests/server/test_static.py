@@ -30,6 +30,18 @@ def test_every_file_is_served_with_its_type(tmp_path: Path) -> None:
             assert "no-cache" in answer.headers["cache-control"]  # an upgrade is seen at the next reload
 
 
+def test_under_a_base_url_of_its_own(tmp_path: Path) -> None:
+    """As under JupyterHub: the routes and these files are where the page's ``baseUrl`` says."""
+    server = make_server(tmp_path)
+    with open(tmp_path / "jupyter" / "config" / "jupyter_config.py", "a") as config:
+        config.write("\nc.ServerApp.base_url = '/user/ana/'\n")
+    with server as running, running.client() as client:
+        assert running.url.endswith("/user/ana/")
+        assert client.info().pid == running.pid
+        answer = httpx.get(f"{running.url}static/wxcode_jupyter/cards.js", params={"token": running.token})
+        assert answer.status_code == 200
+
+
 def test_what_they_name_is_there() -> None:
     named = set()
     for name in FILES:

@@ -57,7 +57,6 @@ class Lab:
         try:
             self._stack.enter_context(self.model)
             self.world = World(self._folder, self.model.url, self._executable, workspace="demo")
-            self._stack.callback(self._end_processes)
             self._start()
             self.client = self._stack.enter_context(Client.connect(environ=self.server.environ))
             self.project = self.client.create_project("demo", workspace_path=str(self.world.workspace))
@@ -81,10 +80,6 @@ class Lab:
         page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
         return Notebook(page)
 
-    def log(self) -> str:
-        """Return what the server has logged."""
-        return (self._folder / "lab.log").read_text(errors="replace")
-
     def _start(self) -> None:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
         command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.extension_manager=readonly"]
@@ -100,11 +95,8 @@ class Lab:
                 stderr=subprocess.STDOUT,
             )
         self._stack.callback(process.wait)
-        self._stack.callback(self._end_processes)
+        self._stack.callback(self.world.end_processes)
         self.server = until(lambda: self.world.server(process.pid), timeout_s=60, what="JupyterLab")
-
-    def _end_processes(self) -> None:
-        self.world.end_processes()
 
 
 class Notebook:

@@ -154,8 +154,8 @@ class WxcodeApp(ExtensionApp):
         self.settings.update(wxcode_service=self.service, wxcode_headless=self.headless)
 
     def initialize_handlers(self) -> None:
-        """Add the routes."""
-        base = url_path_join(self.settings["base_url"], *API)
+        """Add the routes; Jupyter puts its ``base_url`` before each."""
+        base = url_path_join("/", *API)
         self.handlers.extend((base + path, handler) for path, handler in ROUTES)
         self.handlers.append((base + r"(?:/.*)?", UnknownHandler))
 
