@@ -25,6 +25,8 @@ class TestEveryRoute:
             body = {"text": "x"}
         if operation.pattern.endswith("/init"):
             body = {"brief": "x"}
+        if operation.pattern.endswith("/fork"):
+            body = {"name": "x"}
 
         api.refused(operation.method.upper(), operation.path, 404, "not_found", json=body or {})
 
