@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from .sheet import Sheet, squeeze
 ASK = "AskUserQuestion"
 TEXT_LIMIT = 1000  # characters of a free text: what is typed must be seen on the screen
 _SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern")
+_GUTTER = re.compile(r"(?m)^\s*│ ?")  # before each line of a command of several (2.1.330)
 _SEEN = 60  # so many characters of a command must stand in the menu that asks for its permission
 
 
@@ -59,7 +61,7 @@ def asks_permission(sheet: Sheet, subject: str) -> bool:
     labels = [line.text for line in sheet.lines]
     if len(labels) < 2 or not labels[0].startswith("Yes") or not any(label.startswith("No") for label in labels):
         return False
-    above = squeeze(sheet.above)
+    above = squeeze(_GUTTER.sub("", sheet.above))
     if squeeze(subject)[:_SEEN] in above:
         return True
     name = os.path.basename(subject)  # of a file, menus often show only the name

@@ -275,6 +275,12 @@ class TestPermissions:
         assert not asking.asks_permission(menu, "rm -rf .")
         assert not asking.asks_permission(sheet(version, "ask-single"), "")
 
+    @each_version
+    def test_a_command_of_several_lines(self, version: str) -> None:
+        menu = sheet(version, "permission-lines")
+        assert asking.asks_permission(menu, "for f in *; do\n  echo $f\ndone && npm test")
+        assert not asking.asks_permission(menu, "for f in *; do\n  rm $f\ndone && npm test")
+
     def test_the_subject_is_what_is_done_and_not_what_the_model_calls_it(self) -> None:
         assert asking.subject_of({"description": "list files", "command": "rm -rf ."}) == "rm -rf ."
         assert asking.subject_of({"file_path": "/w/x", "content": "y"}) == "/w/x"

@@ -49,6 +49,7 @@ EXPECTED = {
     "bypass-warning": Expected(Kind.BYPASS),
     "renderer-menu-used-home": MENU,
     "permission-bash": MENU,
+    "permission-lines": MENU,
     "permission-write": MENU,
     "ask-menu": MENU,
     "ask-menu-two": MENU,
