@@ -91,8 +91,8 @@ class WxcodeApp(ExtensionApp):
         300.0,
         min=0,
         config=True,
-        help="How long a command whose turn is over waits for what it has left running in the background, since Claude "
-        "Code was last heard of, in seconds; 0: not at all. A server started there never ends.",
+        help="How long a command whose turn is over waits for what it has left running in the background, since a task "
+        "there last began, ended or used a tool, in seconds; 0: not at all. A server started there never ends.",
     )
     headless = Bool(False, config=True, help="Set where a kernel started this server for itself.")
 

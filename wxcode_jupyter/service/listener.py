@@ -14,11 +14,13 @@ from functools import partial
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.transcript import Transcript
-from .changes import Accepted
+from .changes import Accepted, Lingers
 from .questions import Questions
 from .recorder import Recorder
 from .turns import Turns
 from .watch import ScreenWatch
+
+_TOOLS = ("PreToolUse", "PostToolUse")
 
 
 class Listener:
@@ -97,6 +99,8 @@ class Listener:
         """Write down what has become certain, and tell whether anything has."""
         changes = self._turns.settle(more_hooks=self._more_hooks)
         for change in changes:
+            if isinstance(change, Lingers):
+                self._watch.worked()
             if isinstance(change, Accepted) and change.command is not None:
                 self._watch.hooks(missed=self._heard == self._heard_before)
             path = self._transcript.path if self._transcript else None
@@ -110,6 +114,9 @@ class Listener:
             self._heard += 1
             self._watch.heard()
             self._watch.hooks(missed=False)
+            if self._turns.lingers and event.name in _TOOLS:
+                # News of it are no sign: a watch that is kept in the background would tell some for ever.
+                self._watch.worked()
             self.read_transcript()
             if event.name == "SessionStart":
                 self._begin_conversation(event)

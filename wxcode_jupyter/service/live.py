@@ -128,9 +128,9 @@ class LiveSession:
         """
         if self.terminal.closed:
             raise SessionNotRunning("The session has ended; there is nothing to interrupt.")
-        lingers = self._turns.lingers
+        works = not self._turns.lingers or self.questions.waiting
         self._let_go()
-        if not lingers:
+        if works:
             self.questions.interrupted()
             await self.terminal.write(delivery.ESCAPE)
         self._wake.set()
@@ -236,7 +236,7 @@ class LiveSession:
             self._turns.let_go()
 
     def _settle(self) -> None:
-        if self._turns.lingers and self._watch.quiet_s >= self._background_wait_s:
+        if self._turns.lingers and self._watch.unworked_s >= self._background_wait_s:
             self._let_go()
         if self._listener.settle():
             self._deliverer.maybe_queued = True

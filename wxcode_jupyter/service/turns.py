@@ -179,7 +179,8 @@ class Turns:
                 self.let_go()
             case "PreToolUse" | "PostToolUse" | "PermissionRequest":
                 self._skip_to(event.prompt_id)
-                self._goes_on(event.prompt_id)
+                if "agent_id" not in event.data:  # an agent in the background has the id of the turn that began it
+                    self._goes_on(event.prompt_id)
 
     def on_entry(self, entry: Entry) -> None:
         """Take a new entry of the transcript."""

@@ -45,7 +45,7 @@ class ScreenWatch:
         self.ready = False
         self._clock = clock
         self._ready_timeout_s = ready_timeout_s
-        self._waits_since = self._heard_at = clock()
+        self._waits_since = self._heard_at = self._worked_at = clock()
         self._title_idle = True
         self._undelivered: Attention | None = None
         self._surfaced = False  # whether anything came of the text that was not delivered
@@ -71,6 +71,15 @@ class ScreenWatch:
     def quiet_s(self) -> float:
         """For how many seconds nothing has been heard of the CLI, since Enter was pressed at the most."""
         return self._clock() - self._heard_at
+
+    @property
+    def unworked_s(self) -> float:
+        """For how many seconds nothing has been heard of what runs in the background."""
+        return self._clock() - self._worked_at
+
+    def worked(self) -> None:
+        """Something in the background has begun, ended, or used a tool."""
+        self._worked_at = self._clock()
 
     def heard(self) -> None:
         """Something was heard of the CLI, or Enter was pressed: no turn has ended in silence."""

@@ -109,6 +109,20 @@ def test_what_somebody_asks_meanwhile_changes_neither_its_end_nor_its_last_words
     assert told.words[1:] == ["c1 completed: It runs."]
 
 
+def test_a_tool_of_an_agent_in_the_background_does_not_send_claude_on(told: Told) -> None:
+    turns = told.turns
+    turns.submit(Command("c1", "project", TEXT))
+    turns.on_hook(told.event("UserPromptSubmit", "p", prompt=TEXT))
+    turns.on_entry(Entry("prompt", TEXT, "p"))
+    task = {"id": "a", "type": "subagent", "status": "running", "description": "task a"}
+    turns.on_hook(told.event("Stop", "p", last_assistant_message="It runs.", background_tasks=[task]))
+    turns.on_hook(told.event("PostToolUse", "p", tool_name="Bash", agent_id="a"))
+    assert turns.stopped
+    turns.on_entry(Entry("ended", "", None))
+    told.settle()
+    assert told.words == ["c1 waits for task a"]
+
+
 def test_what_is_let_go_holds_nothing_any_more(told: Told) -> None:
     told.turn(TEXT, "server", says="It serves.")
     told.let_go()

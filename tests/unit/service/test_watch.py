@@ -206,3 +206,12 @@ def test_the_quiet_begins_anew_with_whatever_is_heard(watch: Watch) -> None:
     assert watch.quiet_s == 3.0
     watch.heard()
     assert watch.quiet_s == 0.0
+
+
+def test_what_is_heard_is_no_work_in_the_background(watch: Watch) -> None:
+    watch.worked()
+    watch.time += 3.0
+    watch.heard()
+    assert watch.unworked_s == 3.0
+    watch.worked()
+    assert watch.unworked_s == 0.0
