@@ -14,18 +14,36 @@ from wxcode_jupyter.testing.scripted_model import Rule, Say, Use
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
 
 
+def until_there(go: Path) -> str:
+    """Return a command that ends when the file exists."""
+    return f"while [ ! -e '{go}' ]; do sleep 0.1; done"
+
+
 def in_background(prompt: str, go: Path) -> Rule:
-    """A turn that leaves something running until ``go`` exists."""
-    shell = f"while [ ! -e '{go}' ]; do sleep 0.1; done"
-    task = {"command": shell, "run_in_background": True, "description": f"wait for {go.name}"}
+    """A turn that leaves a shell running until ``go`` exists."""
+    task = {"command": until_there(go), "run_in_background": True, "description": f"wait for {go.name}"}
     return Rule(prompt, [Use("Bash", task), Say("It runs in the background.")], times=1)
+
+
+def by_an_agent(prompt: str, go: Path) -> list[Rule]:
+    """A turn that leaves an agent at work until ``go`` exists, and that agent's own."""
+    agent = {"description": f"see to {go.name}", "prompt": "look and wait", "subagent_type": "general-purpose"}
+    work: list[Say | Use] = [
+        Use("Bash", {"command": "pwd"}),
+        Use("Bash", {"command": until_there(go)}),
+        Say("I have seen it."),
+    ]
+    return [
+        Rule("look and wait", work, times=1),
+        Rule(prompt, [Use("Agent", {**agent, "run_in_background": True}), Say("An agent is at it.")], times=1),
+    ]
 
 
 @each_cli
 def test_a_command_is_done_when_what_it_left_running_is(tmp_path: Path, cli_version: str) -> None:
     tests, server = tmp_path / "tests", tmp_path / "server"
     rules = [
-        in_background("test", tests),
+        *by_an_agent("test it", tests),
         in_background("serve", server),
         Rule("task-notification", [Say("All tests pass.")]),
         Rule("", [Say("All tests pass.")], times=1),  # 2.1.330 tells the model of it in a reminder
@@ -36,7 +54,7 @@ def test_a_command_is_done_when_what_it_left_running_is(tmp_path: Path, cli_vers
         after = job.client.send(project, "serve it")
         until(lambda: job.client.session(project).background, what="background")
         session = job.client.session(project)
-        assert (session.state, session.background) == (SessionState.BUSY, ("wait for tests",))
+        assert (session.state, session.background) == (SessionState.BUSY, ("see to tests",))
         assert job.client.command(command).status is CommandStatus.ACCEPTED
         assert job.client.command(after).status is CommandStatus.QUEUED
         tests.touch()
