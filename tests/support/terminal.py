@@ -104,13 +104,14 @@ class Bench:
         workspace: str = "ws",
         size: TermSize = TermSize(24, 80),  # noqa: B008  (frozen)
         limit_bytes: int = 64 << 20,
+        also: tuple[str, ...] = (),
         **env: str,
     ) -> SpawnSpec:
         self.journals += 1
         path = str(self.workspace(workspace))
         environment = {**ENV, **dict([self.tag.split("=", 1)]), **env}
         journal = str(self.folder / f"journal-{self.journals}")
-        return SpawnSpec(argv, path, environment, path, journal, size, limit_bytes)
+        return SpawnSpec(argv, path, environment, (path, *also), journal, size, limit_bytes)
 
     async def open(self, argv: tuple[str, ...], key: str = "key", **options: Any) -> TerminalSession:
         """Open a session in the first pool, which is made when there is none."""

@@ -39,5 +39,9 @@ class Config:
     @property
     def roots(self) -> tuple[str, ...]:
         """The folders under which a workspace may lie."""
-        home = self.environment.get("HOME") or os.path.expanduser("~")
-        return self.allowed_workspace_roots or (home, self.workspace_root)
+        return self.allowed_workspace_roots or (self.home, self.workspace_root)
+
+    @property
+    def home(self) -> str:
+        """The home of the user as whom the server runs."""
+        return self.environment.get("HOME") or os.path.expanduser("~")

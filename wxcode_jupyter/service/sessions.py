@@ -39,6 +39,7 @@ from .lineage import Lineage
 from .live import LiveSession
 from .outbox import Outbox
 from .pictures import Pictures
+from .places import place_of
 from .recorder import Recorder
 from .recovery import Recovery, remove_folder
 
@@ -203,9 +204,10 @@ class Sessions:
         async with self._locks[project.id]:
             if self.find_live(project.id) is not None:
                 raise SessionAlive("The project's session lives; stop it first.", project_id=project.id)
-            folder = _existing(project.workspace_path)
-            async with self._pool.claim(folder) if folder else contextlib.nullcontext():
-                yield
+            async with self._pool.claim(place_of(self._config, project.id)):
+                folder = _existing(project.workspace_path)
+                async with self._pool.claim(folder) if folder else contextlib.nullcontext():
+                    yield
 
     @contextlib.asynccontextmanager
     async def settled(self, project: OutputProject) -> AsyncIterator[dict[str, str]]:
@@ -252,41 +254,49 @@ class Sessions:
 
     async def _launch(self, project_id: str, *, fresh: bool) -> None:
         project = await self._store.get_project(project_id)
+        async with self._pool.claim(place := place_of(self._config, project_id)):
+            workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+            environment = self.environment(workspace)
+            self._check_cli(environment)
+            await self._write_pending(project_id)
+            async with self._pool.claim(workspace):
+                recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
+                await recovery.run(project_id, workspace)
+                await self._spawn(project, (place, workspace), environment, fresh=fresh)
+
+    async def _spawn(
+        self, project: OutputProject, owns: tuple[str, str], environment: dict[str, str], *, fresh: bool
+    ) -> None:
+        """Run the CLI in the workspace, the second of the folders that are claimed for it."""
+        project_id, workspace = project.id, owns[1]
         options = await self._store.get_options(project_id)
-        workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
-        environment = self.environment(workspace)
-        self._check_cli(environment)
-        await self._write_pending(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
-        async with self._pool.claim(workspace):
-            recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
-            await recovery.run(project_id, workspace)
-            entry = await Lineage(self._store, project_id).current()
-            resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
-            spool = HookSpool(folder)
-            spool.install(tui=self._config.tui)
-            line = command_line(
-                self._config.claude_command,
-                resume=resume,
-                settings_path=spool.settings_path,
-                permission_mode=options.permission_mode or self._config.permission_mode,
-                model=options.model,
-                arguments=(*self._config.claude_args, *options.claude_args),
-            )
-            spec = SpawnSpec(
-                argv=line.argv,
-                cwd=workspace,
-                env=environment,
-                workspace=workspace,
-                journal_dir=os.path.join(folder, "journal"),
-                size=_SIZE,
-                limit_bytes=self._config.scrollback_limit_bytes,
-            )
-            try:
-                terminal = await self._pool.open(project_id, spec)
-            except BaseException:
-                remove_folder(folder)
-                raise
+        entry = await Lineage(self._store, project_id).current()
+        resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
+        spool = HookSpool(folder)
+        spool.install(tui=self._config.tui)
+        line = command_line(
+            self._config.claude_command,
+            resume=resume,
+            settings_path=spool.settings_path,
+            permission_mode=options.permission_mode or self._config.permission_mode,
+            model=options.model,
+            arguments=(*self._config.claude_args, *options.claude_args),
+        )
+        spec = SpawnSpec(
+            argv=line.argv,
+            cwd=workspace,
+            env=environment,
+            owns=owns,
+            journal_dir=os.path.join(folder, "journal"),
+            size=_SIZE,
+            limit_bytes=self._config.scrollback_limit_bytes,
+        )
+        try:
+            terminal = await self._pool.open(project_id, spec)
+        except BaseException:
+            remove_folder(folder)
+            raise
         recorder = Recorder(
             self._store,
             self._events,

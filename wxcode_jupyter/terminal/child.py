@@ -33,8 +33,8 @@ class Child:
     """A process in a PTY; everything it writes goes to its journal, and ``doorbell`` is rung.
 
     Args:
-        request: A ``spawn`` request's ``argv, cwd, env, rows, cols, workspace, journal_dir, limit_bytes``.
-        lock: The workspace's; released when the child has ended.
+        request: A ``spawn`` request's ``argv, cwd, env, rows, cols, owns, journal_dir, limit_bytes``.
+        locks: Of the folders that it owns; released when the child has ended.
         files_limit: The child's limits of open files (soft, hard); the keeper's own is higher.
         on_exit: Called once, with the exit code (negative: the signal that killed it), when all output up to the exit
             is in the journal.
@@ -49,14 +49,14 @@ class Child:
         self,
         reactor: Reactor,
         request: Mapping[str, Any],
-        lock: WorkspaceLock,
+        locks: Sequence[WorkspaceLock],
         files_limit: tuple[int, int],
         on_exit: Callable[[Child, int], None],
         on_gone: Callable[[Child], None],
     ) -> None:
         self.key: str = request["key"]
-        self.workspace: str = request["workspace"]
-        self.lock = lock
+        self.owns: list[str] = request["owns"]
+        self.locks = locks
         self.started_at = time.time()
         self._reactor = reactor
         self._on_exit = on_exit
@@ -66,7 +66,7 @@ class Child:
         self.journal = JournalWriter(request["journal_dir"], request["limit_bytes"])
         try:
             SizeRecord(request["journal_dir"]).append(SizeChange(0, request["rows"], request["cols"]))
-            self.pid, self.master = _spawn(request, lock.fd, self.mark, files_limit)
+            self.pid, self.master = _spawn(request, [lock.fd for lock in locks], self.mark, files_limit)
         except BaseException:
             journal.remove(request["journal_dir"])
             raise
@@ -139,7 +139,8 @@ class Child:
         while self._move_output() and time.monotonic() < deadline:
             pass
         self.journal.close()
-        self.lock.release()
+        for lock in self.locks:
+            lock.release()
         os.eventfd_write(self.doorbell, 1)
         for fd in (self.master, self.pidfd, self.doorbell):
             self._reactor.forget(fd)
@@ -162,15 +163,18 @@ class Child:
         self._reactor.later(_FAMILY_POLL_S * (10 if late else 1), lambda: self._await_family(kill_at))
 
 
-def _spawn(request: Mapping[str, Any], lock_fd: int, mark: str, files_limit: tuple[int, int]) -> tuple[int, int]:
-    env = {**request["env"], LOCK_FD_VARIABLE: str(lock_fd), MARK_VARIABLE: mark}
+def _spawn(
+    request: Mapping[str, Any], lock_fds: Sequence[int], mark: str, files_limit: tuple[int, int]
+) -> tuple[int, int]:
+    env = {**request["env"], LOCK_FD_VARIABLE: ",".join(map(str, lock_fds)), MARK_VARIABLE: mark}
     program = _find(request["argv"][0], request["cwd"], env)
     argv = [program, *request["argv"][1:]]
     _check_strings(argv, env)
 
     def prepare() -> None:  # in the child; what it raises comes back as an exception of spawn
         os.chdir(request["cwd"])
-        os.set_inheritable(lock_fd, True)
+        for lock_fd in lock_fds:
+            os.set_inheritable(lock_fd, True)
         for signum in signal.valid_signals():
             if signal.getsignal(signum) is signal.SIG_IGN:
                 signal.signal(signum, signal.SIG_DFL)
@@ -180,7 +184,7 @@ def _spawn(request: Mapping[str, Any], lock_fd: int, mark: str, files_limit: tup
     keeper = os.getpid()
     try:
         process = PtyProcess.spawn(
-            argv, env=env, preexec_fn=prepare, dimensions=(request["rows"], request["cols"]), pass_fds=(lock_fd,)
+            argv, env=env, preexec_fn=prepare, dimensions=(request["rows"], request["cols"]), pass_fds=tuple(lock_fds)
         )
     finally:
         if os.getpid() != keeper:  # a surprise between fork and exec must not become a second keeper

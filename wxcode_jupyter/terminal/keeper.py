@@ -9,10 +9,11 @@ Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok
 {"code", "message", "details"}}``:
 
 - ``hello`` (first; ``versions``) -> ``version``, ``pid``
-- ``claim`` (``workspace, holder``): takes the workspace for a ``spawn`` that is being prepared; ``release``
-  (``workspace``) gives it back
-- ``spawn`` (``key, workspace, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder``) -> ``pid``,
-  ``started_at``, ``mark`` (see ``family``) and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, ``lock``
+- ``claim`` (``folder, holder``): takes the folder for a ``spawn`` that is being prepared; ``release`` (``folder``)
+  gives it back
+- ``spawn`` (``key, owns, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder``) -> ``pid``, ``started_at``,
+  ``mark`` (see ``family``) and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, and a lock for each
+  folder of ``owns``
 - ``signal`` (``key, signum``), to the whole process group
 - ``list`` -> ``sessions``
 
@@ -121,10 +122,10 @@ class Connection:
         if not self._greeted:
             raise RequestFailed("keeper_unavailable", "The first request has to be a hello.")
         if operation == "claim":
-            self._claims[message["workspace"]] = _lock(message["workspace"], message["holder"])
+            self._claims[message["folder"]] = _lock(message["folder"], message["holder"])
             return {}, ()
         if operation == "release":
-            if claimed := self._claims.pop(message["workspace"], None):
+            if claimed := self._claims.pop(message["folder"], None):
                 claimed.release()
             return {}, ()
         if operation == "spawn":
@@ -146,21 +147,25 @@ class Connection:
         return {"version": PROTOCOL_VERSION, "pid": os.getpid()}
 
     def _spawn(self, request: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
-        key, workspace = request["key"], request["workspace"]
+        key = request["key"]
         if key in self.children:
             raise RequestFailed("session_alive", f"The session {key} lives already.", key=key)
-        lock = self._claims.pop(workspace, None) or _lock(workspace, request["holder"])
+        locks: list[WorkspaceLock] = []
         try:
+            for folder in request["owns"]:
+                claimed = self._claims.pop(folder, None)
+                locks.append(claimed or _lock(folder, request["holder"]))
             child = Child(
                 self._keeper.reactor,
                 request,
-                lock,
+                locks,
                 self._keeper.files_limit,
                 self._report_exit,
                 self._keeper.child_gone,
             )
         except BaseException as error:
-            lock.release()
+            for lock in locks:
+                lock.release()
             if not isinstance(error, OSError | ValueError):
                 raise
             message = f"{request['argv'][0]} cannot be started in {request['cwd']}: {error}"
@@ -169,7 +174,7 @@ class Connection:
         self._keeper.child_born(child)
         return (
             {"pid": child.pid, "started_at": child.started_at, "mark": child.mark},
-            (child.master, child.doorbell, child.pidfd, child.lock.fd),
+            (child.master, child.doorbell, child.pidfd, *(lock.fd for lock in child.locks)),
         )
 
     def _signal(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -188,15 +193,15 @@ class Connection:
             self.push({"event": "exited", "key": child.key, "exit_code": exit_code, "head": child.journal.head})
 
 
-def _lock(workspace: str, holder: dict[str, Any]) -> WorkspaceLock:
+def _lock(folder: str, holder: dict[str, Any]) -> WorkspaceLock:
     try:
-        return WorkspaceLock(workspace, holder)
+        return WorkspaceLock(folder, holder)
     except WorkspaceLocked as error:
         where = (error.holder or {}).get("url") or "another server"
-        message = f"The workspace {workspace} is held by {where}."
+        message = f"The project, or its workspace, is held by {where}."
         raise RequestFailed("held_elsewhere", message, holder=error.holder) from None
     except OSError as error:
-        raise RequestFailed("spawn_failed", f"The workspace {workspace} cannot be locked: {error}") from error
+        raise RequestFailed("spawn_failed", f"The folder {folder} cannot be locked: {error}") from error
 
 
 class Keeper:
@@ -243,7 +248,7 @@ class Keeper:
             {
                 "key": child.key,
                 "pid": child.pid,
-                "workspace": child.workspace,
+                "owns": child.owns,
                 "started_at": child.started_at,
                 "mine": connection is asking,
             }

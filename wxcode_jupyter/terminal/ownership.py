@@ -1,8 +1,10 @@
-"""One owner per workspace on one host: an exclusive ``flock`` on the workspace folder itself.
+"""One owner per folder on one host: an exclusive ``flock`` on the folder itself.
 
 The lock is on the folder's inode, so that every spelling of its path meets, and there is no file that ``git clean``
-could delete. The child inherits the descriptor (its number stands in ``LOCK_FD_VARIABLE``): when the keeper dies and
-the child lives on, the folder is still taken. ``release`` unlocks the open file description that all inherited
+could delete. Because a folder can be renamed under a session, and another be put where it was, a session owns a
+second one that nobody moves (`service/places.py`). The child inherits the descriptors (their numbers stand in
+``LOCK_FD_VARIABLE``, with commas): when the keeper dies and the child lives on, the folders are still taken.
+``release`` unlocks the open file description that all inherited
 duplicates share, so that a background process that outlives the session does not keep the folder.
 
 ``.milestones/.holder.json`` says who the owner is. It only informs: the kernel's lock decides.

@@ -27,7 +27,7 @@ class SpawnSpec:
         argv: Program and arguments; a bare name is looked up in ``env``'s PATH.
         cwd: Working directory; all paths here are absolute.
         env: The child's whole environment.
-        workspace: The folder of which only one session may live on this host.
+        owns: The folders of each of which only one session may live on this host.
         journal_dir: Folder of the session's journal; what an earlier journal left in it is removed.
         size: First size.
         limit_bytes: How much output is kept.
@@ -36,7 +36,7 @@ class SpawnSpec:
     argv: tuple[str, ...]
     cwd: str
     env: Mapping[str, str]
-    workspace: str
+    owns: tuple[str, ...]
     journal_dir: str
     size: TermSize
     limit_bytes: int
@@ -47,7 +47,7 @@ class TerminalPool:
 
     Args:
         runtime_dir: The keeper's folder (0700): servers that share it share the keeper.
-        holder: Says who we are (``url``, ``pid``, ``host``), for others who find a workspace held.
+        holder: Says who we are (``url``, ``pid``, ``host``), for others who find a folder held.
     """
 
     def __init__(self, runtime_dir: str, holder: Callable[[], dict[str, Any]]) -> None:
@@ -61,24 +61,24 @@ class TerminalPool:
         self._closed = False
 
     @contextlib.asynccontextmanager
-    async def claim(self, workspace: str) -> AsyncIterator[None]:
-        """Own a workspace while a spawn in it is prepared: what is found out about it meanwhile stays true.
+    async def claim(self, folder: str) -> AsyncIterator[None]:
+        """Own a folder while a spawn is prepared: what is found out about it meanwhile stays true.
 
-        ``open`` with this workspace takes the claim over, and then it is the session's.
+        ``open`` with this folder among those that it ``owns`` takes the claim over, and then it is the session's.
 
         A holder on this host that has died is waited for, four seconds: its keeper is about to end its session.
 
         Raises:
-            HeldElsewhere: Another session, of any server, holds the workspace; ``holder`` says which, or is ``None``.
+            HeldElsewhere: Another session, of any server, holds the folder; ``holder`` says which, or is ``None``.
             KeeperUnavailable: The keeper cannot be started.
         """
         client = await self._connect()
-        await self._outlast_the_dead(client, workspace)
+        await self._outlast_the_dead(client, folder)
         try:
             yield
         finally:
             if not client.lost:
-                await client.release(workspace)
+                await client.release(folder)
 
     async def open(self, key: str, spec: SpawnSpec) -> TerminalSession:
         """Return the live session of ``key``, or spawn it; calls at the same time give one process.
@@ -86,7 +86,7 @@ class TerminalPool:
         A closed session of that key is discarded first.
 
         Raises:
-            HeldElsewhere: Another session, of any server, holds the workspace; ``holder`` says which, or is ``None``.
+            HeldElsewhere: Another session, of any server, holds a folder of it; ``holder`` says which, or is ``None``.
             SpawnFailed: The program cannot be executed there.
             KeeperUnavailable: The keeper cannot be started.
             TerminalClosed: The pool is closed.
@@ -125,13 +125,13 @@ class TerminalPool:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _outlast_the_dead(self, client: KeeperClient, workspace: str) -> None:
-        """Claim ``workspace``, again and again while the one who holds it has died."""
+    async def _outlast_the_dead(self, client: KeeperClient, folder: str) -> None:
+        """Claim ``folder``, again and again while the one who holds it has died."""
         ourselves, loop = self._holder(), asyncio.get_running_loop()
         deadline = loop.time() + _DEAD_HOLDER_S
         while True:
             try:
-                await client.claim(workspace, ourselves)
+                await client.claim(folder, ourselves)
                 return
             except HeldElsewhere as error:
                 if loop.time() >= deadline or not ownership.has_died(error.holder, ourselves["host"]):
@@ -149,7 +149,7 @@ class TerminalPool:
             earlier.discard()
         size = spec.size.clamped()
         request = {
-            "workspace": spec.workspace,
+            "owns": list(spec.owns),
             "argv": list(spec.argv),
             "cwd": spec.cwd,
             "env": dict(spec.env),

@@ -45,7 +45,7 @@ class ChildProcess:
         self.pid: int = spawned["pid"]
         self.started_at = datetime.fromtimestamp(spawned["started_at"], UTC)
         self._mark: str = spawned["mark"]
-        self.master, self.doorbell, self._pidfd, self._lock = fds
+        self.master, self.doorbell, self._pidfd, *self._locks = fds
         self.exit: asyncio.Future[ExitNotice] = asyncio.get_running_loop().create_future()
 
     def close_terminal(self) -> None:
@@ -59,16 +59,18 @@ class ChildProcess:
         """Close the descriptors that only a lost keeper would have made us use."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
-            os.close(self._lock)
-            self._pidfd = self._lock = -1
+            for lock in self._locks:
+                os.close(lock)
+            self._pidfd = -1
 
     async def end_without_keeper(self) -> None:
         """End the child in the dead keeper's stead, and only then say that it has ended."""
         try:
             await rescue.end_child(self.pid, self._pidfd, self._mark)
             os.close(self._pidfd)
-            ownership.unlock(self._lock)
-            self._pidfd = self._lock = -1
+            for lock in self._locks:
+                ownership.unlock(lock)
+            self._pidfd = -1
         finally:
             self.exit.set_result(ExitNotice(None))
 
@@ -148,20 +150,20 @@ class KeeperClient:
             raise
         return client
 
-    async def claim(self, workspace: str, holder: dict[str, Any]) -> None:
-        """Take a workspace for a spawn to come. Raises ``HeldElsewhere``."""
-        await self._request({"op": "claim", "workspace": workspace, "holder": holder})
+    async def claim(self, folder: str, holder: dict[str, Any]) -> None:
+        """Take a folder for a spawn to come. Raises ``HeldElsewhere``."""
+        await self._request({"op": "claim", "folder": folder, "holder": holder})
 
-    async def release(self, workspace: str) -> None:
+    async def release(self, folder: str) -> None:
         """Give a claim back, unless a spawn has taken it over."""
-        await self._request({"op": "release", "workspace": workspace})
+        await self._request({"op": "release", "folder": folder})
 
     async def spawn(self, key: str, request: dict[str, Any]) -> ChildProcess:
         """Spawn a child; ``request`` has the members of the keeper's ``spawn``.
 
         Raises:
             SessionAlive: This connection has a child of that key.
-            HeldElsewhere: The workspace is locked by another session; ``holder`` says by whom, or is ``None``.
+            HeldElsewhere: A folder is locked by another session; ``holder`` says by whom, or is ``None``.
             SpawnFailed: The program cannot be executed.
         """
         answer = await self._request({**request, "op": "spawn", "key": key})
@@ -173,7 +175,7 @@ class KeeperClient:
         await self._request({"op": "signal", "key": key, "signum": signum})
 
     async def list(self) -> list[dict[str, Any]]:
-        """Return what the keeper keeps: ``key``, ``pid``, ``workspace``, ``started_at``, ``mine``."""
+        """Return what the keeper keeps: ``key``, ``pid``, ``owns``, ``started_at``, ``mine``."""
         sessions: list[dict[str, Any]] = (await self._request({"op": "list"}))["sessions"]
         return sessions
 

@@ -144,6 +144,28 @@ class TestAtTheSameTime:
         with pytest.raises(NotFound):
             await service.store.get_project(project.id)
 
+    @pytest.mark.parametrize("same_folders", [True, False])
+    async def test_a_renamed_workspace_gives_no_other_server_the_project(
+        self, service: Service, project: OutputProject, config: Config, tmp_path: Path, same_folders: bool
+    ) -> None:
+        own = replace(config, data_dir=str(tmp_path / "data 2"), runtime_dir=str(tmp_path / "run 2"))
+        pid = (await service.sessions.start(project.id)).pid
+        spools = sorted(Path(config.data_dir, "sessions", project.id).iterdir())
+        os.rename(project.workspace_path, tmp_path / "renamed")
+
+        store = SqliteStore(tmp_path / "store" / "wxcode.sqlite3")
+        async with serving(config if same_folders else own, store, "http://other/") as other:
+            for act in (other.sessions.start, other.projects.delete):
+                with pytest.raises(HeldElsewhere) as refused:
+                    await act(project.id)
+                assert refused.value.holder["url"] == "http://one/"
+            assert not os.path.lexists(project.workspace_path)
+            assert processes(config) == [pid]
+            assert sorted(Path(config.data_dir, "sessions", project.id).iterdir()) == spools
+
+            await service.sessions.stop(project.id)
+            await other.projects.delete(project.id)
+
     async def test_no_other_server_starts_while_a_project_is_deleted(
         self, service: Service, other_service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -151,7 +151,7 @@ async def test_the_same_key_twice_on_one_connection_is_a_conflict(bench: Bench) 
     client = await KeeperClient.connect(bench.runtime_dir)
     spec = bench.spec(("cat",))
     request = {
-        "workspace": spec.workspace,
+        "owns": list(spec.owns),
         "argv": list(spec.argv),
         "cwd": spec.cwd,
         "env": dict(spec.env),
@@ -458,6 +458,22 @@ async def test_a_claim_keeps_others_out_and_becomes_the_sessions(bench: Bench) -
         pass
     async with ours.claim(workspace):
         pass
+
+
+async def test_a_session_owns_every_folder_it_names(bench: Bench) -> None:
+    ours, other = bench.pool(url="http://127.0.0.1:1/"), bench.pool(str(bench.folder / "other"))
+    place, workspace = str(bench.workspace("place")), str(bench.workspace())
+    async with ours.claim(place), ours.claim(workspace):
+        session = await bench.open(("cat",), also=(place,))
+    os.rename(workspace, bench.folder / "renamed")
+    spec = bench.spec(("cat",), also=(place,))
+    with pytest.raises(HeldElsewhere) as held:
+        await other.open("key", spec)
+    assert held.value.holder["url"] == "http://127.0.0.1:1/"
+    async with other.claim(workspace):  # what was refused has left nothing behind
+        pass
+    await session.end()
+    assert not (await other.open("key", spec)).closed
 
 
 async def test_a_claim_waits_for_the_session_of_a_server_that_was_killed(bench: Bench) -> None:
