@@ -18,6 +18,7 @@ from ..store.base import Store
 from ..workspace import has_project, resolve_workspace, write_brief
 from .commands import Commands
 from .config import Config
+from .workspaces import workspace_for
 
 _LOST = (CommandStatus.FAILED, CommandStatus.INTERRUPTED)
 
@@ -55,12 +56,13 @@ class Gsd:
         Raises:
             AlreadyInitialized: GSD's new-project has been here with another brief, or runs with one.
             GsdMissing: nothing was queued.
+            InvalidPath: the workspace is gone, or is none.
             InvalidBody: a brief without text, or over 1 MiB.
         """
         if not brief.strip():
             raise InvalidBody("The brief has no text.", field="brief")
         project = await self._store.get_project(project_id)
-        workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+        workspace = await workspace_for(self._config, self._store, project)
         async with self._locks[project_id]:
             known, identifier = await self._find(project, brief)
             if known is not None:

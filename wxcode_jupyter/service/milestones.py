@@ -10,13 +10,14 @@ from ..claude import gsd
 from ..errors import AlreadyStarted, InvalidBody, NotPending, ProjectNotInitialized
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject, check_id
 from ..store.base import Store
-from ..workspace import CONTEXT_LIMIT_BYTES, has_project, resolve_workspace, write_context
+from ..workspace import CONTEXT_LIMIT_BYTES, has_project, write_context
 from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
 from .events import EventLog
 from .gsd import warn_of_clearing
 from .projects import check_name
+from .workspaces import workspace_for
 
 _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
 
@@ -63,10 +64,14 @@ class Milestones:
         return await self._store.get_milestone(milestone.id)
 
     async def prepare(self, milestone_id: str) -> dict[str, Any]:
-        """Write the context file; return ``context_path`` (relative to the workspace), ``milestone_id``, ``bytes``."""
+        """Write the context file; return ``context_path`` (relative to the workspace), ``milestone_id``, ``bytes``.
+
+        Raises:
+            InvalidPath: the workspace is gone, or is none.
+        """
         milestone = await self._store.get_milestone(milestone_id)
         project = await self._store.get_project(milestone.output_project_id)
-        workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+        workspace = await workspace_for(self._config, self._store, project)
         text = milestone.context if milestone.context is not None else f"# {milestone.element_name}\n"
         path = await asyncio.to_thread(write_context, workspace, milestone.id, text)
         return {"context_path": path, "milestone_id": milestone.id, "bytes": len(text.encode(errors="replace"))}
@@ -82,6 +87,7 @@ class Milestones:
         Raises:
             AlreadyStarted: it was started before; ``command_id`` and ``status`` are in the details.
             GsdMissing, ProjectNotInitialized: nothing was queued or typed; the message says what to install or run.
+            InvalidPath: the workspace is gone, or is none.
         """
         milestone = await self._store.get_milestone(milestone_id)
         async with self._locks[milestone.output_project_id]:
@@ -96,7 +102,7 @@ class Milestones:
                     status=milestone.status.value,
                 )
             project = await self._store.get_project(milestone.output_project_id)
-            workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+            workspace = await workspace_for(self._config, self._store, project)
             prepared = await self.prepare(milestone_id)
             path = prepared["context_path"]
             texts = await asyncio.to_thread(self._texts, project, milestone, workspace, path)

@@ -30,7 +30,6 @@ from ..models import (
 )
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
-from ..workspace import resolve_workspace
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
@@ -42,6 +41,7 @@ from .pictures import Pictures
 from .places import place_of
 from .recorder import Recorder
 from .recovery import Recovery, remove_folder
+from .workspaces import workspace_for
 
 log = logging.getLogger(__name__)
 
@@ -255,10 +255,10 @@ class Sessions:
     async def _launch(self, project_id: str, *, fresh: bool) -> None:
         project = await self._store.get_project(project_id)
         async with self._pool.claim(place := place_of(self._config, project_id)):
-            workspace = resolve_workspace(project.workspace_path, self._config.roots, create=True)
+            await self._write_pending(project_id)
+            workspace = await workspace_for(self._config, self._store, project)
             environment = self.environment(workspace)
             self._check_cli(environment)
-            await self._write_pending(project_id)
             async with self._pool.claim(workspace):
                 recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
                 await recovery.run(project_id, workspace)

@@ -22,7 +22,14 @@ from tests.support import stand_in_box
 from tests.support.processes import processes_of
 from tests.support.terminal import until
 from wxcode_jupyter.claude.hooks import HookEvent, HookSpool
-from wxcode_jupyter.errors import HeldElsewhere, NotFound, SessionAlive, SessionNotRunning, StoreUnavailable
+from wxcode_jupyter.errors import (
+    HeldElsewhere,
+    InvalidPath,
+    NotFound,
+    SessionAlive,
+    SessionNotRunning,
+    StoreUnavailable,
+)
 from wxcode_jupyter.models import CommandStatus, OutputProject, SessionState
 from wxcode_jupyter.service import sessions as subject
 from wxcode_jupyter.service.app import Service
@@ -177,6 +184,25 @@ class TestAtTheSameTime:
             await other_service.sessions.start(project.id)
         hold.go.set()
         await deleting
+
+
+class TestFolder:
+    async def test_a_session_is_not_resumed_in_an_empty_folder_where_its_workspace_was(
+        self, service: Service, project: OutputProject, config: Config, tmp_path: Path
+    ) -> None:
+        await service.sessions.start(project.id)
+        live = service.sessions.live(project.id)
+        await until(lambda: live.state is SessionState.IDLE)
+        await service.sessions.stop(project.id)
+        os.rename(project.workspace_path, tmp_path / "moved")
+        for fresh in (False, True):
+            with pytest.raises(InvalidPath, match="is gone"):
+                await service.sessions.start(project.id, fresh=fresh)
+        assert not os.path.lexists(project.workspace_path)
+        assert processes(config) == []
+
+        os.rename(tmp_path / "moved", project.workspace_path)
+        assert (await service.sessions.start(project.id)).pid
 
 
 class TestClosing:
