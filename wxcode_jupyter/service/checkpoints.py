@@ -6,8 +6,9 @@ where git ignores it. See `git.py` for what the user's git notices of it: nothin
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import GitUnavailable, NoCheckpoint
 from ..evidence import Changes
@@ -106,8 +107,15 @@ class Checkpoints:
             raise GitUnavailable(f"The workspace {workspace} is in no git repository any more.")
         await repository.copy(checkpoint, folder)
 
-    async def go_back(self, milestone: Milestone, workspace: str) -> tuple[str, str, tuple[int, int]]:
+    async def go_back(
+        self, milestone: Milestone, workspace: str, *, check: Callable[[Changes], None] | None = None
+    ) -> tuple[str, str, tuple[int, int]]:
         """Bring the files back to the milestone's latest checkpoint, after a checkpoint of what they are now.
+
+        Args:
+            milestone: The milestone.
+            workspace: Its project's folder.
+            check: Is told, in a thread, what is about to be taken back. When it raises, nothing has changed.
 
         Returns:
             The checkpoint's reference; that of what the workspace was until now (``.../rewind-<n>``); how many files
@@ -122,6 +130,8 @@ class Checkpoints:
             raise NoCheckpoint("There is no checkpoint of this milestone to go back to.", milestone_id=milestone.id)
         reference = _reference(milestone.id, max(numbers))
         present = await repository.picture(also=_ALSO, never=_NEVER)
+        if check is not None:  # after the picture: it sees all that is in it, and what has come since
+            await asyncio.to_thread(check, await self.changes(milestone.id))
         saved = await _keep(repository, milestone, present.tree, kind="rewind")
         return reference, saved, await repository.restore(reference, present)
 

@@ -11,6 +11,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from ..errors import ChangedSince, NoCheckpoint
 from ..evidence import Changes, Rewound
@@ -67,11 +69,18 @@ class Rewinds:
             page = await self._store.list_commands(project.id, milestone_id=milestone_id, limit=1000)
             commands = [command for command in page.items if command.taken_back_at is None]
             ended = [command.completed_at or command.created_at for command in commands]
-            if not yes:
-                await asyncio.to_thread(_refuse_later, workspace, changes, max(ended, default=milestone.created_at))
+            check = None if yes else partial(_refuse_later, workspace, max(ended, default=milestone.created_at))
+            if check is not None:
+                await asyncio.to_thread(check, changes)
             cut = await cut_before(self._config, self._store, project, commands, environment)
             back, note = (cut, "") if isinstance(cut, Cut) else (None, f"The conversation stays as it is: {cut}")
-            checkpoint, saved, counts = await self._checkpoints.go_back(milestone, workspace)
+            try:
+                # Checked again: the CLI may have taken its time over the conversation, and the user gone on working.
+                checkpoint, saved, counts = await self._checkpoints.go_back(milestone, workspace, check=check)
+            except BaseException:
+                if back is not None and back.path is not None:
+                    await asyncio.to_thread(Path(back.path).unlink, missing_ok=True)
+                raise
             if back is not None:
                 await Lineage(self._store, project.id).follow(
                     back.claude_session_id, LineageCause.REWIND, transcript_path=back.path
@@ -113,7 +122,7 @@ class Rewinds:
                     yield command
 
 
-def _refuse_later(workspace: str, changes: Changes, ended: datetime) -> None:
+def _refuse_later(workspace: str, ended: datetime, changes: Changes) -> None:
     if len(changes.files) < changes.added + changes.changed + changes.deleted:
         raise ChangedSince(
             "So many files have changed that it cannot be told which were changed after the milestone's last command. "

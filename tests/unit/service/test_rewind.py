@@ -155,6 +155,25 @@ async def test_later_changes_are_named_and_taken_back_only_by_word(scene: Scene)
     assert (await scene.rewinds.rewind(scene.milestone.id, yes=True)).removed == 1
 
 
+@pytest.mark.parametrize(
+    "scene", [f'{FORKS}; echo "by hand" >kept.txt; touch -d "1 hour" kept.txt'], ids=["edited"], indirect=True
+)
+async def test_what_is_changed_while_the_cli_takes_the_conversation_back_is_not_taken_back(scene: Scene) -> None:
+    await scene.asked(BEFORE)
+    references = scene.references()
+    with pytest.raises(ChangedSince) as refused:
+        await scene.rewinds.rewind(scene.milestone.id)
+    assert refused.value.files == ["kept.txt"]
+    assert (scene.work.folder / "kept.txt").read_text() == "by hand\n"
+    assert (scene.work.folder / "made.txt").exists()
+    assert scene.references() == references
+    assert len(await scene.store.load_lineage(scene.project.id)) == 1
+    assert not list(scene.folder.glob("home/.claude/projects/*/*.jsonl"))  # the conversation that nobody needs now
+
+    await scene.rewinds.rewind(scene.milestone.id, yes=True)
+    assert (scene.work.folder / "kept.txt").read_text() == "1\n"
+
+
 async def test_each_rewind_keeps_what_was_there(scene: Scene) -> None:
     await scene.asked(BEFORE)
     first = await scene.rewinds.rewind(scene.milestone.id)
