@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from tests.support.job import Job, alive
 from tests.support.keys import ENTER, ESCAPE, press, put_draft
 from wxcode_jupyter.errors import InvalidRequest, UnsupportedCommand
 from wxcode_jupyter.models import Command, CommandStatus, SessionState
-from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say
+from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say, Use
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(240)]
 
@@ -161,3 +163,32 @@ def test_what_cannot_arrive_as_it_is_is_refused_before_anything_is_typed(tmp_pat
         assert job.client.commands(project) == ()
         job.ask(project, "a\r\nb\rc")
         assert job.model.prompts == ["a\nb\nc"] == asked(job)
+
+
+@pytest.fixture
+def deep_stack() -> Iterator[None]:
+    """Let the scripted model, which lives in this process, write and read what the server's Python cannot."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@each_cli
+def test_a_tool_call_that_is_nested_deeply_ends_like_any_other(
+    tmp_path: Path, cli_version: str, deep_stack: None
+) -> None:
+    """Seen in the field: what Python's JSON reader cannot hold ended the session, and every start after it."""
+    deep: dict[str, Any] = {}
+    for _ in range(1300):
+        deep = {"a": deep}
+    nested = Use("Bash", {"command": "pwd", "description": "where", "nest": deep})
+    with Job(tmp_path, cli_version, rules=[Rule("nested", [nested, Say("done")])]) as job:
+        project = job.project()
+        job.ask(project, "warm up")
+        pid = job.client.session(project).pid
+        assert job.done(job.client.send(project, "nested please")).last_message == "done"
+        assert job.client.session(project).pid == pid
+        job.client.stop(project)
+        job.client.start_session(project)
+        job.until_state(project, SessionState.IDLE)

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .foreign import read_json
+
 #: The CLI answers it by itself, in both modes and versions.
 _NO_QUESTION = "/cost"
 _THOUGHTS = ("thinking", "redacted_thinking")
@@ -34,7 +36,7 @@ def relocated(lines: Iterable[bytes], old: str, new: str) -> Iterator[bytes]:
     path = re.compile(re.escape(old) + r"(?![\w.-])")
     for line in lines:
         try:
-            data = json.loads(line)
+            data = read_json(line)
         except ValueError:
             continue  # cut off, by whatever
         yield json.dumps(_replaced(data, path, new), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -61,7 +63,7 @@ def message_before(lines: Iterable[bytes], prompt_id: str) -> str | None:
     entry: Mapping[str, Any] | None = None
     for line in lines:
         try:
-            read = json.loads(line)
+            read = read_json(line)
         except ValueError:
             continue
         if not isinstance(read, dict) or not isinstance(read.get("uuid"), str) or read.get("isSidechain"):
@@ -77,5 +79,5 @@ def message_before(lines: Iterable[bytes], prompt_id: str) -> str | None:
         if parent is None:
             compacted = entry.get("subtype") == "compact_boundary" or entry.get("isCompactSummary")
             return None if compacted else BEGINNING
-        entry = entries.get(parent)
+        entry = entries.pop(parent, None) if isinstance(parent, str) else None
     return None

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .foreign import read_json
+
 log = logging.getLogger(__name__)
 
 #: The events seen firing in 2.1.197 and 2.1.330 (`claude-code-facts.md`, "Hooks").
@@ -54,8 +56,10 @@ class HookEvent:
     @property
     def at(self) -> datetime | None:
         """When the relay ran (UTC), which may be long before the event is read; None for a key that is no time."""
-        text = self.key.partition("-")[0]
-        return datetime.fromtimestamp(int(text) / 1e9, UTC) if text.isdigit() else None
+        try:
+            return datetime.fromtimestamp(int(self.key.partition("-")[0]) / 1e9, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
     @property
     def transcript_path(self) -> str | None:
@@ -102,19 +106,18 @@ class HookSpool:
         """Return the events that are waiting, in the order in which they arrived.
 
         Those whose keys are ``seen`` are left out, and not read again: while the store is away they may be thousands.
-        A file that holds no event is reported in the log and put aside (`*.bad`), once.
+        A file that holds no event, or cannot be read, is reported in the log and put aside (`*.bad`), once: whatever
+        stands in the folder, nothing is raised. What is nested deeper than ``foreign.DEPTH`` is None.
         """
         events = []
         for name in sorted(entry for entry in _names(self._spool) if entry.endswith(".json") and entry not in seen):
             path = self._spool / name
             try:
-                data = _clean(json.loads(path.read_bytes()))
-                events.append(HookEvent(name, data["hook_event_name"], data["session_id"], data))
+                events.append(_event(name, read_json(path.read_bytes())))
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError):
-                log.warning("A hook event could not be read and was put aside: %s", path)
-                path.rename(path.with_suffix(".bad"))
+            except (ValueError, OSError):
+                _put_aside(path)
         return events
 
     def remove(self, key: str) -> None:
@@ -122,19 +125,31 @@ class HookSpool:
         (self._spool / key).unlink(missing_ok=True)
 
 
-def _clean(data: Any) -> Any:
-    """Replace lone surrogates, which JSON can carry and no store can: a model may answer with half an emoji."""
+def _event(key: str, data: Any) -> HookEvent:
+    """Return the event. Raises ``ValueError`` for what is none."""
+    if isinstance(data, dict):
+        name, session_id = data.get("hook_event_name"), data.get("session_id")
+        if isinstance(name, str) and isinstance(session_id, str):
+            return HookEvent(key, name, session_id, data)
+    raise ValueError("It is no hook event.")
+
+
+def _put_aside(path: Path) -> None:
     try:
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
-    return data
+        path.rename(path.with_suffix(".bad"))
+    except OSError as error:
+        log.warning("A hook event could be neither read nor put aside: %s", error)
+    else:
+        log.warning("A hook event could not be read and was put aside: %s", path)
 
 
 def _names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.warning("The hook events of a session cannot be read: %s", error)
         return []
 
 

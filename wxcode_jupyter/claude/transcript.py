@@ -8,14 +8,20 @@ because the CLI appends to the same inode over every ``--resume``.
 
 from __future__ import annotations
 
-import json
+import glob
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from .foreign import read_json
+
+log = logging.getLogger(__name__)
 
 #: Also "[Request interrupted by user for tool use]".
 _INTERRUPTED = re.compile(r"\[Request interrupted by user[^\]\n]*\]")
@@ -113,7 +119,8 @@ def find(environment: Mapping[str, str], cwd: str, claude_session_id: str, *, kn
     if os.path.exists(computed):
         return computed
     config = environment.get("CLAUDE_CONFIG_DIR") or os.path.join(environment.get("HOME", ""), ".claude")
-    return next((str(path) for path in Path(config, "projects").glob(f"*/{claude_session_id}.jsonl")), computed)
+    name = f"{glob.escape(claude_session_id)}.jsonl"
+    return next((str(path) for path in Path(config, "projects").glob(f"*/{name}")), computed)
 
 
 def keep(path: str, folder: str) -> bool:
@@ -129,7 +136,7 @@ def keep(path: str, folder: str) -> bool:
         aside = f"{link}.{os.getpid()}"
         os.link(path, aside)
         os.replace(aside, link)
-    except OSError:
+    except (OSError, ValueError):  # a path that the CLI has named may be none at all
         return False
     return True
 
@@ -137,31 +144,45 @@ def keep(path: str, folder: str) -> bool:
 class Transcript:
     """Follows one transcript file.
 
-    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one. ``offset`` is
-    how many of its bytes have been read.
+    ``load`` returns what was appended since the last call; a file that is not there yet is an empty one, and so is one
+    that cannot be read, which the log tells once. ``offset`` is how many of its bytes have been read.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.offset = 0
         self._rest = b""
+        self._reported = False
 
     def load(self) -> list[Entry]:
-        """Return the new entries, in order."""
-        return list(self._entries())
+        """Return the new entries, in order. Raises nothing, whatever the file holds."""
+        entries: list[Entry] = []
+        with self._tolerance():
+            entries.extend(self._entries())
+        return entries
 
     def skip(self) -> None:
         """Pass over what is complete in the file now, at a cost that does not depend on its length.
 
         A line that is still being written comes with the next ``load``.
         """
-        self.offset, self._rest = _end_of_lines(self.path), b""
+        self.offset, self._rest = 0, b""
+        with self._tolerance():
+            self.offset = _end_of_lines(self.path)
 
-    def _entries(self) -> Iterator[Entry]:
+    @contextmanager
+    def _tolerance(self) -> Iterator[None]:
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            yield
         except FileNotFoundError:
             return
+        except (OSError, ValueError) as error:  # ValueError: a path that is none
+            if not self._reported:
+                self._reported = True
+                log.warning("The transcript %r cannot be read: %s", self.path, error)
+
+    def _entries(self) -> Iterator[Entry]:
+        fd = _open(self.path)
         try:
             while chunk := os.pread(fd, _READ_BYTES, self.offset):
                 self.offset += len(chunk)
@@ -181,7 +202,7 @@ def load_all(path: str) -> list[Entry]:
 def parse(line: bytes) -> Entry | None:
     """Read one line; None for what says nothing about a turn, and for what is no JSON (a torn write after a crash)."""
     try:
-        data = json.loads(line)
+        data = read_json(line)
     except ValueError:
         return None
     if not isinstance(data, dict) or data.get("isSidechain") or data.get("isMeta") or data.get("isCompactSummary"):
@@ -212,10 +233,7 @@ def _entry(data: Mapping[str, Any]) -> Entry | None:
 
 def _end_of_lines(path: str) -> int:
     """Return the offset after the last newline, 0 where there is none."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return 0
+    fd = _open(path)
     try:
         end = os.fstat(fd).st_size
         while end:
@@ -228,6 +246,10 @@ def _end_of_lines(path: str) -> int:
         os.close(fd)
 
 
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not make us wait for its writer
+
+
 def _attachment(data: Any) -> Entry | None:
     if isinstance(data, dict) and data.get("type") == "queued_command" and isinstance(data.get("prompt"), str):
         return Entry("joined", data["prompt"], None)
@@ -235,7 +257,8 @@ def _attachment(data: Any) -> Entry | None:
 
 
 def _user(data: Mapping[str, Any]) -> Entry | None:
-    prompt_id = data.get("promptId")
+    said_id = data.get("promptId")
+    prompt_id = said_id if isinstance(said_id, str) else None
     text = _text(data)
     if _INTERRUPTED.fullmatch(text.strip()):
         return Entry("interrupt", text, prompt_id)
@@ -243,8 +266,8 @@ def _user(data: Mapping[str, Any]) -> Entry | None:
         return Entry("own_output", said[1], None)
     if own := _OWN.fullmatch(text):  # without a prompt id in 2.1.330
         return Entry("own_command", " ".join(part for part in own.groups() if part), None)
-    kinds = {block.get("type") for block in _blocks(data)}
-    if not isinstance(prompt_id, str) or not kinds or "tool_result" in kinds or text.startswith(_LOCAL):
+    kinds = [block.get("type") for block in _blocks(data)]
+    if prompt_id is None or not kinds or "tool_result" in kinds or text.startswith(_LOCAL):
         return None
     if slash := _SLASH.fullmatch(text):
         text = " ".join(part for part in slash.groups() if part)

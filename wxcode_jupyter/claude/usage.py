@@ -9,13 +9,13 @@ the process; one that is resumed counts on). 2.1.197 does not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..evidence import Asked, Usage
+from .foreign import read_json
 from .transcript import written_at
 
 _ASKS = "AskUserQuestion"
@@ -80,7 +80,7 @@ def read_turn(lines: Iterable[bytes], prompt_id: str) -> TurnRecord:
                 asked[str(block.get("id"))] = [
                     Asked(str(question.get("question", "")), at=written_at(entry)) for question in _questions(block)
                 ]
-            elif block.get("type") == "tool_result" and block.get("tool_use_id") in asked:
+            elif block.get("type") == "tool_result" and str(block.get("tool_use_id")) in asked:
                 key = str(block["tool_use_id"])
                 asked[key] = _answered(asked[key], entry.get(_ANSWERS))
     return TurnRecord(_usage(answers.values()), tuple(item for group in asked.values() for item in group), found)
@@ -108,7 +108,7 @@ def _turn(lines: Iterable[bytes], prompt_id: str) -> Iterator[Mapping[str, Any]]
 def _entries(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = read_json(line)
         except ValueError:
             continue
         if isinstance(entry, dict):

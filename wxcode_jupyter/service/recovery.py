@@ -228,7 +228,7 @@ class Recovery:
 def _folders(data_dir: str, project_id: str) -> list[Path]:
     """Return the folders of a project's sessions, the oldest first."""
     sessions = Path(data_dir, "sessions", project_id)
-    return sorted(sessions.glob("*")) if sessions.is_dir() else []
+    return sorted(folder for folder in sessions.glob("*") if folder.is_dir()) if sessions.is_dir() else []
 
 
 def remove_folder(folder: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.support.garbage import distorted, files, nested
 from wxcode_jupyter.claude.hooks import EVENTS, HookSpool
 
 
@@ -99,3 +103,49 @@ def test_half_an_emoji_is_replaced_before_any_store_sees_it(tmp_path: Path) -> N
     (tmp_path / "session/spool/1-1.json").write_text(text)
     [event] = spool.load()
     assert event.data["last_assistant_message"] == "half ?"
+
+
+def test_a_tool_call_that_is_nested_deeply_is_an_event_like_any_other(tmp_path: Path) -> None:
+    given = b'{"hook_event_name": "PreToolUse", "session_id": "s", "tool_input": {"command": "pwd", "nest": %s}}'
+    spool = installed(tmp_path, given % nested(1300))
+    [event] = spool.load()
+    assert event.name == "PreToolUse"
+    assert event.data["tool_input"]["command"] == "pwd"
+    json.dumps(event.data)
+
+
+def test_what_is_no_file_is_put_aside_too(tmp_path: Path) -> None:
+    spool = installed(tmp_path, event())
+    (tmp_path / "spool" / "1.json").mkdir()
+    assert len(spool.load()) == 1
+    assert (tmp_path / "spool" / "1.bad").is_dir()
+
+
+def test_a_spool_that_is_no_folder_holds_no_events(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file")
+    assert HookSpool(str(tmp_path)).load() == []
+
+
+FIELDS = distorted(
+    hook_event_name=st.sampled_from(EVENTS), session_id=st.just("s"), prompt_id=st.just("p"), transcript_path=st.text()
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(files(FIELDS), max_size=4), st.text(st.characters(exclude_characters="/\0", codec="utf-8"), max_size=30)
+)
+def test_whatever_lies_in_the_spool_it_is_read_or_put_aside(contents: list[bytes], key: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        spool = HookSpool(folder)
+        spool.install(tui="default")
+        for number, content in enumerate(contents):
+            Path(folder, "spool", f"{number}-{key}.json").write_bytes(content)
+        events = spool.load()
+        left = [path.name for path in Path(folder, "spool").iterdir() if path.suffix == ".json"]
+        assert sorted(left) == [event.key for event in events]
+        for event in events:
+            assert event.prompt_id is None or isinstance(event.prompt_id, str)
+            assert event.transcript_path is None or isinstance(event.transcript_path, str)
+            assert event.at is None or event.at.tzinfo is not None
+            json.dumps(event.data, ensure_ascii=False).encode()

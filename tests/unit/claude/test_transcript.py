@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.garbage import distorted, files, nested
 from tests.support.recorded_screens import VERSIONS
 from wxcode_jupyter.claude.transcript import Entry, Kind, Transcript, find, keep, load_all, parse, transcript_path
 
@@ -307,3 +309,82 @@ def test_a_transcript_in_a_folder_whose_name_the_cli_has_shortened_is_found(tmp_
     environment, cwd = {"HOME": str(tmp_path)}, "/" + "/".join(["long"] * 60)
     assert find(environment, cwd, "id") == str(shortened / "id.jsonl")
     assert find(environment, cwd, "other") == transcript_path(environment, cwd, "other")
+
+
+def test_an_entry_that_is_nested_deeply_is_an_entry_like_any_other() -> None:
+    deep = b'{"type": "user", "promptId": "p", "toolUseResult": %s, "message": {"content": "hello"}}' % nested(3000)
+    assert parse(deep) == prompt("hello")
+
+
+@pytest.mark.parametrize("prompt_id", [["p"], {"p": 1}, 7, None])
+def test_a_prompt_id_that_is_no_text_is_none(prompt_id: object) -> None:
+    assert parse(line("hello", promptId=prompt_id)) is None
+    assert parse(line("[Request interrupted by user]", promptId=prompt_id)) == Entry(
+        "interrupt", "[Request interrupted by user]", None
+    )
+
+
+BLOCKS = distorted(type=st.sampled_from(["text", "tool_result"]), text=st.sampled_from(["hello", FOR_TOOL_USE]))
+ENTRIES = distorted(
+    type=st.sampled_from(["user", "assistant", "queue-operation", "attachment", "system"]),
+    promptId=st.just("p"),
+    subtype=st.just("turn_duration"),
+    operation=st.just("enqueue"),
+    content=st.just("Unknown command: /x"),
+    timestamp=st.sampled_from(["2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]),
+    attachment=distorted(type=st.just("queued_command"), prompt=st.text()),
+    message=distorted(content=st.lists(BLOCKS, max_size=3), stop_reason=st.just("end_turn")),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(files(ENTRIES), max_size=4))
+def test_whatever_a_transcript_holds_it_is_read(lines: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.jsonl")
+        path.write_bytes(b"\n".join([*lines, WHOLE]))
+        entries = Transcript(str(path)).load()
+    assert [entry.prompt_id for entry in entries][-20:] == [f"p{n}" for n in range(20)]
+    for entry in entries:
+        assert entry.prompt_id is None or isinstance(entry.prompt_id, str)
+        entry.text.encode()
+
+
+def no_file(folder: Path) -> str:
+    (folder / "is-a-folder").mkdir()
+    return str(folder / "is-a-folder")
+
+
+def fifo(folder: Path) -> str:
+    os.mkfifo(folder / "fifo")
+    return str(folder / "fifo")
+
+
+def no_path(folder: Path) -> str:
+    return f"{folder}/\0"
+
+
+def below_a_file(folder: Path) -> str:
+    (folder / "file").write_text("")
+    return str(folder / "file" / "t.jsonl")
+
+
+@pytest.mark.parametrize("make", [no_file, no_path, fifo, below_a_file])
+def test_a_transcript_that_cannot_be_read_is_empty(
+    make: Callable[[Path], str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    transcript = Transcript(make(tmp_path))
+    assert transcript.load() == transcript.load() == []
+    transcript.skip()
+    assert transcript.load() == []
+    assert len(caplog.records) <= 1  # a fifo that nobody writes to has nothing to read
+
+
+def test_a_path_that_is_none_is_not_kept(tmp_path: Path) -> None:
+    assert not keep(no_path(tmp_path), str(tmp_path / "links"))
+
+
+@pytest.mark.parametrize("session_id", ["**", "[", "../x", "a/**", "\0", ""])
+def test_an_id_that_is_none_finds_nothing(session_id: str, tmp_path: Path) -> None:
+    (tmp_path / ".claude" / "projects" / "elsewhere").mkdir(parents=True)
+    assert not os.path.exists(find({"HOME": str(tmp_path)}, "/w", session_id))
