@@ -99,7 +99,10 @@ class Store(ABC):
 
     @abstractmethod
     async def set_first_session_id(self, project_id: str, claude_session_id: str) -> bool:
-        """Set the id where there is none (null or missing): one update, of any number of callers exactly one wins."""
+        """Set the id where there is none (null or missing): one update, of any number of callers exactly one wins.
+
+        In a document of wxcode's, ``""`` and what is no text count as null, too, and are read as None.
+        """
 
     @abstractmethod
     async def replace_session_id(self, project_id: str, old: str, new: str) -> bool:

@@ -5,7 +5,9 @@ milliseconds (what MongoDB keeps), enumerations as their text, ``Event.data`` as
 carry whatever Claude's tools take: keys such as ``$where``, ``a.b`` or ``""``, integers beyond 64 bits and lone
 surrogates are no trouble there, while MongoDB refuses some and would give a meaning to others.
 
-Encoding is strict (``InvalidBody``, ``InvalidId``); decoding is lenient, because wxcode writes documents too.
+Encoding is strict (``InvalidBody``, ``InvalidId``); decoding is lenient, because wxcode writes documents too: a field
+that cannot be read has its default, so that one document never makes a list unreadable. A conversation id that is
+``""`` is none.
 """
 
 from __future__ import annotations
@@ -72,14 +74,21 @@ def encode_changes(kind: type[Model], changes: Mapping[str, Any], allowed: Colle
 def decode(kind: type[M], document: Mapping[str, Any]) -> M:
     """Return the value of a document, leaving out fields that are not ours.
 
-    What is missing gets the model's default, and a mandatory text is ``""``; times may be milliseconds since the epoch.
+    What is missing or cannot be read gets the model's default, and a mandatory text is ``""``; times may be
+    milliseconds since the epoch.
     """
     values: dict[str, Any] = {}
     for field in fields(kind):
         raw = document.get(field.name)
         if raw is not None:
-            values[field.name] = _decode_field(kind, field.name, raw)
-        elif field.default is MISSING and field.default_factory is MISSING:
+            try:
+                values[field.name] = _decode_field(kind, field.name, raw)
+                continue
+            except (ValueError, TypeError, OverflowError):
+                _log.warning(
+                    "%s %.60r of a stored %s cannot be read; it has its default", field.name, raw, kind.__name__
+                )
+        if field.default is MISSING and field.default_factory is MISSING:
             values[field.name] = ""
     return kind(**values)
 
@@ -132,6 +141,18 @@ def check_count(field: str, value: Any) -> int:
     return value
 
 
+def decode_moment(raw: Any) -> datetime:
+    """Return the time (UTC) of a ``datetime`` or of milliseconds since the epoch.
+
+    Raises ``TypeError`` or ``OverflowError`` for what is none.
+    """
+    if isinstance(raw, datetime):
+        return raw.astimezone(UTC)
+    if isinstance(raw, int):
+        return _EPOCH + raw * _MILLISECOND
+    raise TypeError("It is no time.")
+
+
 def to_milliseconds(moment: datetime) -> int:
     """Return milliseconds since the epoch."""
     return (moment - _EPOCH) // _MILLISECOND
@@ -156,7 +177,7 @@ def _optional_text(field: str, value: Any) -> str | None:
 
 def _encode_field(kind: type[Model], name: str, value: Any) -> Any:
     expected, nullable = _SHAPES[kind][name]
-    if value is None and nullable:
+    if nullable and (value is None or _is_no_session_id(name, value)):
         return None
     if name in ID_FIELDS:
         return check_id(value)
@@ -174,19 +195,23 @@ def _encode_field(kind: type[Model], name: str, value: Any) -> Any:
 
 
 def _decode_field(kind: type[Model], name: str, raw: Any) -> Any:
-    expected, _ = _SHAPES[kind][name]
+    """Return the value. Raises ``ValueError``, ``TypeError`` or ``OverflowError`` where it cannot be read."""
+    expected, nullable = _SHAPES[kind][name]
     if name == "data":
         return json.loads(raw)
     if expected is datetime:
-        return _EPOCH + raw * _MILLISECOND if isinstance(raw, int) else raw.astimezone(UTC)
-    if expected is str:
-        return str(raw)
-    if issubclass(expected, StrEnum) and raw not in set(expected):
-        # One document of a newer wxcode must not make every list unreadable.
-        default = next(field.default for field in fields(kind) if field.name == name)
-        _log.warning("unknown %s %r of a stored %s, read as %r", name, raw, kind.__name__, default)
-        return default
-    return expected(raw)
+        return decode_moment(raw)
+    if expected is not str:
+        return expected(raw)
+    if nullable and _is_no_session_id(name, raw):
+        return None
+    if nullable and name not in ID_FIELDS and not isinstance(raw, str):
+        raise TypeError("It is no text.")
+    return str(raw)
+
+
+def _is_no_session_id(name: str, value: Any) -> bool:
+    return name == "claude_session_id" and value == ""
 
 
 def _check_moment(name: str, value: Any) -> datetime:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pymongo
+from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from pymongo import AsyncMongoClient
 from pymongo.errors import (
@@ -94,6 +95,7 @@ class MongoStore(MongoProjects, MongoWork):
             return AsyncMongoClient(
                 self._secret_url,
                 tz_aware=True,
+                datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # one beyond Python's years is no error
                 w="majority",
                 journal=True,
                 readPreference="primary",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from bson import ObjectId
 
 from ..models import check_id
-from .documents import ID_FIELDS, Document, M, Model, decode, encode
+from .documents import ID_FIELDS, Document, M, Model, decode, decode_moment, encode
 
 
 def object_id(value: str) -> ObjectId:
@@ -26,20 +27,20 @@ def to_mongo(value: Model) -> Document:
 
 
 def from_mongo(kind: type[M], document: Mapping[str, Any]) -> M:
-    """Return the value of a document. Times that are missing come from the ObjectId."""
+    """Return the value of a document. Times that are missing, or none, come from the ObjectId."""
     identifier = document["_id"]
-    created_at = document.get("created_at")
+    created_at = _moment(document.get("created_at"))
     if created_at is None and isinstance(identifier, ObjectId):
         created_at = identifier.generation_time
-    return decode(
-        kind,
-        {
-            **document,
-            "id": identifier,
-            "created_at": created_at,
-            "updated_at": document.get("updated_at") or created_at,
-        },
-    )
+    updated_at = _moment(document.get("updated_at")) or created_at
+    return decode(kind, {**document, "id": identifier, "created_at": created_at, "updated_at": updated_at})
+
+
+def _moment(raw: Any) -> datetime | None:
+    try:
+        return decode_moment(raw)
+    except (TypeError, OverflowError):
+        return None
 
 
 def among(statuses: Collection[StrEnum], default: StrEnum | None = None) -> Document:

@@ -24,6 +24,12 @@ from .documents import (
 from .mongo_access import BY_SEQ, OLDEST_FIRST, MongoAccess, page, raise_not_found, require
 from .mongo_documents import from_mongo, object_id, to_mongo
 
+_HAS_NO_SESSION_ID: Document = {
+    "$expr": {
+        "$or": [{"$ne": [{"$type": "$claude_session_id"}, "string"]}, {"$eq": ["$claude_session_id", ""]}],
+    }
+}
+
 
 class MongoProjects(MongoAccess):
     """The part of the store that is about projects."""
@@ -118,7 +124,7 @@ class MongoProjects(MongoAccess):
     # -- the conversation id --------------------------------------------------------------------------------------
 
     async def set_first_session_id(self, project_id: str, claude_session_id: str) -> bool:
-        """Update the document whose id is null or missing."""
+        """Update the document whose id is null or missing, or as good as that: "", or no text."""
         return await self._swap_session_id(project_id, None, check_text("claude_session_id", claude_session_id))
 
     async def replace_session_id(self, project_id: str, old: str, new: str) -> bool:
@@ -161,8 +167,9 @@ class MongoProjects(MongoAccess):
             return tuple(from_mongo(ClaudeSession, document) for document in await cursor.to_list())
 
     async def _swap_session_id(self, project_id: str, old: str | None, new: str) -> bool:
-        """Set the id where it is ``old``; None matches null and a field that is missing."""
-        query = {"_id": object_id(project_id), "claude_session_id": old}
+        """Set the id where it is ``old``; None matches whatever is read as None (`documents.py`)."""
+        key = {"_id": object_id(project_id)}
+        query = {**key, **_HAS_NO_SESSION_ID} if old is None else {**key, "claude_session_id": old}
         async with self._reach() as db:
             change = {"$set": {"claude_session_id": new, "updated_at": now()}}
             if (await db.output_projects.update_one(query, change)).matched_count == 1:

@@ -149,3 +149,9 @@ class LineagePromises:
         lineage = await store.load_lineage(project.id)
         assert [entry.claude_session_id for entry in lineage] == list(HOSTILE_TEXTS)
         assert [entry.transcript_path for entry in lineage] == list(HOSTILE_TEXTS)
+
+    async def test_an_empty_id_is_none(self, store: Store) -> None:
+        project = OutputProject(store.new_id(), "billing", "/work/billing", claude_session_id="")
+        await store.create_project(project, ProjectOptions())
+        assert (await store.get_project(project.id)).claude_session_id is None
+        assert await store.set_first_session_id(project.id, "first") is True

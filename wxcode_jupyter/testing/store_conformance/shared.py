@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 
 from ...errors import FolderTaken, NameTaken, NotFound
 from ...models import ClaudeSession, Event, LineageCause, Milestone, MilestoneStatus, ProjectOptions, ProjectStatus
@@ -162,6 +163,48 @@ class SharedDocumentsConformance:
         (read,) = (await store.list_projects()).items
         assert (read.status, read.kb_id) == (ProjectStatus.CREATED, None)
         assert (await wxcode.load("output_projects", read.id))["status"] == "archived"
+
+    @pytest.mark.parametrize("foreign", ["2026-01-01", 1.5, float("nan"), ["x"], {"a": 1}, True, 2**62, b"x"])
+    async def test_a_field_that_is_none_of_its_kind_has_its_default(
+        self, store: Store, wxcode: SharedCollections, foreign: Any
+    ) -> None:
+        times = {"created_at": foreign, "updated_at": foreign}
+        raw = project_document(status=foreign, configuration_id=foreign, stack_id=foreign, **times)
+        milestone = milestone_document(
+            raw, status=foreign, completed_at=foreign, element_name=foreign, milestone_folder_name=foreign, **times
+        )
+        await wxcode.insert("output_projects", raw)
+        await wxcode.insert("milestones", milestone)
+        (read,) = (await store.list_projects()).items
+        assert read == await store.get_project(str(raw["_id"]))
+        assert (read.name, read.status) == ("legacy", ProjectStatus.CREATED)
+        (listed,) = (await store.list_milestones()).items
+        assert listed == await store.get_milestone(str(milestone["_id"]))
+        assert (listed.output_project_id, listed.status) == (str(raw["_id"]), PENDING)
+        assert all(value.created_at.tzinfo is not None for value in (read, listed))
+        assert await wxcode.load("output_projects", str(raw["_id"])) is not None
+
+    async def test_a_time_that_no_datetime_can_hold_is_none(self, store: Store, wxcode: SharedCollections) -> None:
+        far = DatetimeMS(2**60)
+        raw = project_document(created_at=far, updated_at=far)
+        await wxcode.insert("output_projects", raw)
+        await wxcode.insert("milestones", milestone_document(raw, completed_at=far))
+        (read,) = (await store.list_projects()).items
+        assert read.created_at == ObjectId(read.id).generation_time
+        assert (await store.list_milestones()).items[0].completed_at is None
+
+    @pytest.mark.parametrize("nothing", ["", ["a"], [""], {"a": "b"}, 7, True])
+    async def test_a_conversation_id_that_is_none_counts_as_null(
+        self, store: Store, wxcode: SharedCollections, nothing: Any
+    ) -> None:
+        raw = project_document(claude_session_id=nothing)
+        await wxcode.insert("output_projects", raw)
+        identifier = str(raw["_id"])
+        assert (await store.get_project(identifier)).claude_session_id is None
+        assert (await store.list_projects()).items[0].claude_session_id is None
+        assert await store.set_first_session_id(identifier, "first") is True
+        assert await store.set_first_session_id(identifier, "second") is False
+        assert (await store.get_project(identifier)).claude_session_id == "first"
 
     async def test_milestone_without_a_status_is_pending_and_can_be_deleted(
         self, store: Store, wxcode: SharedCollections
