@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import InvalidBody
+from ..errors import ConversationUnknown, InvalidBody
 
 #: ``default`` asks before anything risky; 2.1.330 lists it as ``manual`` and takes both names.
 PERMISSION_MODES = ("default", "acceptEdits", "plan", "bypassPermissions", "dontAsk", "auto", "manual")
@@ -35,6 +35,9 @@ _INSTEAD = {
 }
 
 
+_SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
 @dataclass(frozen=True, slots=True)
 class CommandLine:
     """What is executed: ``argv``, and the conversation id that it starts or resumes."""
@@ -52,6 +55,23 @@ def check_permission_mode(mode: str) -> str:
             field="permission_mode",
         )
     return mode
+
+
+def check_session_id(claude_session_id: str) -> str:
+    """Return a conversation's id when it is one of the CLI's, a UUID, and may stand in a command line.
+
+    Other programs write that field, too, and ``--dangerously-skip-permissions`` would be taken for an option.
+
+    Raises:
+        ConversationUnknown: it is none.
+    """
+    if not _SESSION_ID.fullmatch(claude_session_id):
+        raise ConversationUnknown(
+            f"The project's conversation id {claude_session_id!r:.60} is none of Claude Code's, which are UUIDs; it "
+            "was not passed on. Begin a new conversation with `%wxmilestone resume --fresh`.",
+            claude_session_id=claude_session_id,
+        )
+    return claude_session_id
 
 
 def check_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -97,10 +117,14 @@ def command_line(
     (``--session-id``), because interactive mode never prints one. The permission mode is always passed: with none,
     2.1.330 starts in *auto mode*. The user's arguments come last, so that one that takes several values, or whose value
     was forgotten, cannot swallow ours.
+
+    Raises:
+        ConversationUnknown: ``resume`` is no id.
+        InvalidBody: as ``check_permission_mode`` and ``check_arguments`` do.
     """
-    session_id = resume or str(uuid.uuid4())
+    session_id = str(uuid.uuid4()) if resume is None else check_session_id(resume)
     argv = [*claude_command, "--settings", settings_path, "--permission-mode", check_permission_mode(permission_mode)]
-    argv += ["--resume", session_id] if resume else ["--session-id", session_id]
+    argv += ["--session-id", session_id] if resume is None else ["--resume", session_id]
     if model:
         argv += ["--model", model]
     argv += check_arguments(arguments)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .command import check_session_id
 from .foreign import read_json
 
 #: The CLI answers it by itself, in both modes and versions.
@@ -23,8 +24,11 @@ BEGINNING = ""
 
 
 def fork_line(claude_command: Sequence[str], *, old: str, new: str, message: str) -> tuple[str, ...]:
-    """Return the command line that makes conversation ``new`` of what ``old`` has up to a message, and exits."""
-    options = ("--resume", old, "--fork-session", "--session-id", new, "--resume-session-at", message)
+    """Return the command line that makes conversation ``new`` of what ``old`` has up to a message, and exits.
+
+    Raises ``ConversationUnknown`` where ``old`` is no id.
+    """
+    options = ("--resume", check_session_id(old), "--fork-session", "--session-id", new, "--resume-session-at", message)
     return (*claude_command, "-p", _NO_QUESTION, *options)
 
 

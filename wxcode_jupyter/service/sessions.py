@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ..claude import transcript
-from ..claude.command import command_line
+from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
 from ..errors import CliMissing, SessionAlive, SessionNotRunning, StoreUnavailable, TooManySessions
@@ -163,6 +163,7 @@ class Sessions:
         Raises:
             NotFound, InvalidPath, CliMissing, TooManySessions, HeldElsewhere, SpawnFailed: nothing was started.
             SessionAlive: ``fresh`` was asked for while a session lives.
+            ConversationUnknown: what the project's document has for an id is none; ``fresh`` begins a new one.
             StoreUnavailable: which conversation is the project's cannot be known now.
         """
         if self._closing:
@@ -353,11 +354,12 @@ class Sessions:
     async def _choose(
         self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
     ) -> tuple[str | None, LineageCause | None]:
-        """Return the id to resume, or None and why a new conversation begins."""
+        """Return the id to resume, or None and why a new conversation begins. Raises ``ConversationUnknown``."""
         if entry is None:
             return None, LineageCause.NEW
         if fresh:
             return None, LineageCause.FRESH
+        check_session_id(entry.claude_session_id)
         if entry.born:
             return entry.claude_session_id, None
         path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)

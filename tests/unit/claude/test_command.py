@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from wxcode_jupyter.claude.command import PERMISSION_MODES, CommandLine, check_arguments, command_line
-from wxcode_jupyter.errors import InvalidBody
+from wxcode_jupyter.errors import ConversationUnknown, InvalidBody
 
 ID = "7f2ac6b8-47d9-4a1c-bef1-06270dffb98d"
 
@@ -37,6 +37,13 @@ def test_a_resumed_one_keeps_its_id() -> None:
     assert line.argv[-2:] == ("--resume", ID)
     assert "--session-id" not in line.argv
     assert (line.claude_session_id, line.resumes) == (ID, True)
+
+
+@pytest.mark.parametrize("resume", ["--dangerously-skip-permissions", "-p", "", "a", f"{ID} ", f"{ID}\n", ID[:-1]])
+def test_an_id_that_is_none_is_not_passed_on(resume: str) -> None:
+    with pytest.raises(ConversationUnknown, match="--fresh") as caught:
+        build(resume=resume)
+    assert caught.value.claude_session_id == resume
 
 
 @pytest.mark.parametrize("mode", PERMISSION_MODES)

@@ -10,6 +10,8 @@ import pytest
 from tests.unit.claude.test_usage import RECORDED, each_version, prompts
 from wxcode_jupyter.claude.fork import BEGINNING, fork_line, message_before, relocated
 
+OLD = "7f2ac6b8-47d9-4a1c-bef1-06270dffb98d"
+
 
 def entries(path: Path) -> dict[str, dict[str, object]]:
     found = [json.loads(line) for line in path.read_text().splitlines()]
@@ -53,9 +55,9 @@ def test_a_compaction_in_between_cannot_be_cut() -> None:
 
 @pytest.mark.parametrize("command", [("claude",), ("npx", "claude")])
 def test_the_fork_is_made_without_a_terminal_and_has_an_id_of_our_choice(command: tuple[str, ...]) -> None:
-    line = fork_line(command, old="o", new="n", message="m")
+    line = fork_line(command, old=OLD, new="n", message="m")
     assert line[: len(command) + 1] == (*command, "-p")
-    assert line[-7:] == ("--resume", "o", "--fork-session", "--session-id", "n", "--resume-session-at", "m")
+    assert line[-7:] == ("--resume", OLD, "--fork-session", "--session-id", "n", "--resume-session-at", "m")
 
 
 def test_a_folder_is_replaced_wherever_it_is_named_but_in_what_is_signed() -> None:

@@ -29,6 +29,7 @@ from wxcode_jupyter.service.forks import Forks
 from wxcode_jupyter.service.projects import Projects
 from wxcode_jupyter.store.base import Store
 
+OLD = "7f2ac6b8-47d9-4a1c-bef1-06270dffb98d"
 #: Stands in claude's place: makes a transcript that names its folder.
 CUTS = 'mkdir -p "$HOME/.claude/projects/x" && echo "{\\"cwd\\": \\"$PWD\\"}" > "$HOME/.claude/projects/x/$7.jsonl"'
 
@@ -83,10 +84,10 @@ async def scene(
         {"type": "user", "uuid": "z", "parentUuid": "b", "promptId": "p1"},
     ]
     old.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    await store.append_lineage(ClaudeSession(project.id, "old", LineageCause.NEW, born=True, transcript_path=str(old)))
+    await store.append_lineage(ClaudeSession(project.id, OLD, LineageCause.NEW, born=True, transcript_path=str(old)))
     command = Command(store.new_id(), project.id, "go", milestone_id=milestone.id, status=CommandStatus.COMPLETED)
     await store.append_command(
-        replace(command, prompt_id="p1", claude_session_id="old", accepted_at=now(), completed_at=now())
+        replace(command, prompt_id="p1", claude_session_id=OLD, accepted_at=now(), completed_at=now())
     )
     sessions.variables = dict(config.environment)
     projects = Projects(config, store, sessions.typed())

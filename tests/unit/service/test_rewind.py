@@ -28,6 +28,7 @@ from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.rewind import Rewinds
 from wxcode_jupyter.store.base import Store
 
+OLD = "7f2ac6b8-47d9-4a1c-bef1-06270dffb98d"
 #: Stands in claude's place: makes the transcript of the conversation that it was told to make.
 FORKS = 'mkdir -p "$HOME/.claude/projects/x" && echo "{}" > "$HOME/.claude/projects/x/$7.jsonl"'
 BEFORE: list[dict[str, object]] = [
@@ -56,9 +57,9 @@ class Scene:
         prompt = {"type": "user", "uuid": "z", "parentUuid": "b", "promptId": "p1"}
         path.write_text("".join(json.dumps(entry) + "\n" for entry in [*transcript, prompt]))
         await self.store.append_lineage(
-            ClaudeSession(self.project.id, "old", LineageCause.NEW, born=True, transcript_path=str(path))
+            ClaudeSession(self.project.id, OLD, LineageCause.NEW, born=True, transcript_path=str(path))
         )
-        await self.store.set_first_session_id(self.project.id, "old")
+        await self.store.set_first_session_id(self.project.id, OLD)
         command = Command(
             self.store.new_id(),
             self.project.id,
@@ -66,7 +67,7 @@ class Scene:
             milestone_id=self.milestone.id,
             status=CommandStatus.COMPLETED,
             prompt_id=prompt_id,
-            claude_session_id="old" if prompt_id else None,
+            claude_session_id=OLD if prompt_id else None,
             accepted_at=now(),
             completed_at=now(),
         )
@@ -108,7 +109,7 @@ async def test_the_lineage_says_where_the_conversation_comes_from(scene: Scene) 
     assert not (scene.work.folder / "made.txt").exists()
     newest = (await scene.store.load_lineage(scene.project.id))[-1]
     assert (newest.claude_session_id, newest.cause) == (done.claude_session_id, LineageCause.REWIND)
-    assert (newest.predecessor, newest.born) == ("old", True)
+    assert (newest.predecessor, newest.born) == (OLD, True)
     assert (await scene.store.get_project(scene.project.id)).claude_session_id == done.claude_session_id
     assert [event.type for event in await scene.store.load_events(scene.project.id)][-1] == "rewound"
 

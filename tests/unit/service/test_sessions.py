@@ -23,6 +23,7 @@ from tests.support.processes import processes_of
 from tests.support.terminal import until
 from wxcode_jupyter.claude.hooks import HookEvent, HookSpool
 from wxcode_jupyter.errors import (
+    ConversationUnknown,
     HeldElsewhere,
     InvalidPath,
     NotFound,
@@ -30,7 +31,7 @@ from wxcode_jupyter.errors import (
     SessionNotRunning,
     StoreUnavailable,
 )
-from wxcode_jupyter.models import CommandStatus, OutputProject, SessionState
+from wxcode_jupyter.models import CommandStatus, OutputProject, ProjectOptions, SessionState
 from wxcode_jupyter.service import sessions as subject
 from wxcode_jupyter.service.app import Service
 from wxcode_jupyter.service.config import Config
@@ -203,6 +204,41 @@ class TestFolder:
 
         os.rename(tmp_path / "moved", project.workspace_path)
         assert (await service.sessions.start(project.id)).pid
+
+
+class TestTheStoredId:
+    @staticmethod
+    async def with_id(service: Service, project: OutputProject, claude_session_id: str) -> OutputProject:
+        """Make a project whose document another program has written."""
+        other = replace(project, id=service.store.new_id(), name="theirs", workspace_path=f"{project.workspace_path}/x")
+        other = replace(other, claude_session_id=claude_session_id)
+        await service.store.create_project(other, ProjectOptions())
+        return other
+
+    @pytest.mark.parametrize("foreign", ["--dangerously-skip-permissions", "-p", "the first one", "**"])
+    async def test_one_that_is_no_id_is_an_error_and_never_an_option(
+        self, service: Service, project: OutputProject, config: Config, foreign: str
+    ) -> None:
+        theirs = await self.with_id(service, project, foreign)
+        for _ in range(2):
+            with pytest.raises(ConversationUnknown, match="--fresh"):
+                await service.sessions.start(theirs.id)
+        with pytest.raises(ConversationUnknown):
+            await service.commands.enqueue(theirs.id, "hello")
+        assert (await service.store.list_commands(theirs.id)).total == 0
+        assert processes(config) == []
+        assert (await service.store.get_project(theirs.id)).claude_session_id == foreign
+
+        command = await service.commands.enqueue((await service.sessions.start(theirs.id, fresh=True)).project_id, "wait")
+        assert await service.store.get_command(command.id)
+        await until(lambda: service.sessions.live(theirs.id).state is SessionState.BUSY)
+        stored = (await service.store.get_project(theirs.id)).claude_session_id
+        assert [entry.claude_session_id for entry in await service.store.load_lineage(theirs.id)] == [foreign, stored]
+
+    async def test_an_empty_one_is_none(self, service: Service, project: OutputProject, config: Config) -> None:
+        theirs = await self.with_id(service, project, "")
+        await service.sessions.start(theirs.id)
+        assert len(processes(config)) == 1
 
 
 class TestClosing:
