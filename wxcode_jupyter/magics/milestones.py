@@ -7,6 +7,7 @@ from collections.abc import Collection
 from itertools import count
 
 from ..client import Client, Project
+from ..errors import Conflict
 from ..models import Milestone, MilestoneStatus
 from .grammar import Mistake
 
@@ -47,10 +48,10 @@ def ensure_milestone(
                 usage,
             )
         identifier = _next_id(project, name, {item.id for item in listed})
-        made = client.new_milestone(project, name, text, element_id=element_id, milestone_id=identifier)
-        if _is_text_of(made, text):
-            return made, False
-        # Another kernel was faster, with another text: now it is listed.
+        try:
+            return client.new_milestone(project, name, text, element_id=element_id, milestone_id=identifier), False
+        except Conflict:
+            continue  # another kernel was faster, with another text: now it is listed
 
 
 def _next_id(project: Project, name: str, taken: Collection[str]) -> str:

@@ -28,7 +28,7 @@ class Commands:
         Raises:
             InvalidRequest, UnsupportedCommand: the text cannot be sent as a prompt; nothing was queued.
             NotFound, InvalidBody: no such project or milestone, or the milestone is not the project's.
-            Conflict: a command of another project has this id.
+            Conflict: a command of another project, of another milestone or with another text has this id.
             Whatever ``Sessions.start`` raises: nothing was queued either.
         """
         checked = check_text(text)
@@ -41,6 +41,12 @@ class Commands:
         command = await self._store.append_command(Command(identifier, project_id, checked, milestone_id=milestone_id))
         if command.output_project_id != project_id:
             raise Conflict("A command of another project has this id; choose another one.")
+        if (command.text, command.milestone_id) != (checked, milestone_id):
+            raise Conflict(
+                "A command with another text, or of another milestone, has this id; nothing was queued. Choose another "
+                "id, or give the same text to repeat a call.",
+                command_id=command.id,
+            )
         if command.status is CommandStatus.QUEUED:
             data = {"command_id": command.id, "text": checked[:2000], "milestone_id": milestone_id}
             try:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 from ..claude import gsd
-from ..errors import AlreadyStarted, InvalidBody, NotPending, ProjectNotInitialized
+from ..errors import AlreadyStarted, Conflict, InvalidBody, NotPending, ProjectNotInitialized
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject, check_id
 from ..store.base import Store
 from ..workspace import CONTEXT_LIMIT_BYTES, has_project, write_context
@@ -19,6 +19,7 @@ from .gsd import warn_of_clearing
 from .projects import check_name
 from .workspaces import workspace_for
 
+_CREATED = ("output_project_id", "element_name", "element_id", "context")  # what a repeated creation has in common
 _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
 
 
@@ -49,6 +50,7 @@ class Milestones:
         Raises:
             NotFound: no such project.
             InvalidBody: a name that is none, or a context over 1 MiB.
+            Conflict: ``milestone_id`` is that of another milestone: of another project, name, element or context.
         """
         await self._store.get_project(check_id(output_project_id))
         if context is not None and len(context.encode(errors="replace")) > CONTEXT_LIMIT_BYTES:
@@ -61,7 +63,14 @@ class Milestones:
             context=context,
         )
         await self._store.create_milestone(milestone)
-        return await self._store.get_milestone(milestone.id)
+        stored = await self._store.get_milestone(milestone.id)
+        if any(getattr(stored, name) != getattr(milestone, name) for name in _CREATED):
+            raise Conflict(
+                "Another milestone (another project, name, element or context) has this id; nothing was created. "
+                "Choose another id, or give the same fields to repeat a call.",
+                milestone_id=milestone.id,
+            )
+        return stored
 
     async def prepare(self, milestone_id: str) -> dict[str, Any]:
         """Write the context file; return ``context_path`` (relative to the workspace), ``milestone_id``, ``bytes``.

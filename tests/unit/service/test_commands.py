@@ -140,3 +140,15 @@ async def test_ids_that_do_not_fit(store: Store, project: OutputProject, command
     with pytest.raises(Conflict):
         await commands.enqueue(project.id, "hello", command_id=command.id)
     assert await queued(store, project) == []
+
+
+async def test_an_id_stands_for_one_text(store: Store, project: OutputProject, commands: Commands) -> None:
+    milestone = Milestone(store.new_id(), project.id, "login")
+    await store.create_milestone(milestone)
+    command = await commands.enqueue(project.id, "hello")
+    with pytest.raises(Conflict, match="another text"):
+        await commands.enqueue(project.id, "something else", command_id=command.id)
+    with pytest.raises(Conflict):
+        await commands.enqueue(project.id, "hello", milestone_id=milestone.id, command_id=command.id)
+    assert await commands.enqueue(project.id, " hello\r\n", command_id=command.id) == command
+    assert await queued(store, project) == ["hello"]

@@ -15,6 +15,7 @@ import pytest
 from tests.unit.service.conftest import StubSessions
 from wxcode_jupyter.errors import (
     AlreadyStarted,
+    Conflict,
     GsdMissing,
     InvalidBody,
     InvalidId,
@@ -191,6 +192,14 @@ class TestItsLife:
         identifier = store.new_id()
         first = await milestones.create(project.id, "login", context="text", milestone_id=identifier)
         assert await milestones.create(project.id, "login", context="text", milestone_id=identifier) == first
+        for name, context in (("login", "other"), ("login", None), ("logout", "text")):
+            with pytest.raises(Conflict, match="Another milestone"):
+                await milestones.create(project.id, name, context=context, milestone_id=identifier)
+        with pytest.raises(Conflict):
+            await milestones.create(
+                project.id, "login", context="text", element_id=store.new_id(), milestone_id=identifier
+            )
+        assert await store.get_milestone(identifier) == first
         assert (first.status, first.context) == (MilestoneStatus.PENDING, "text")
 
     async def test_what_does_not_fit_is_named(

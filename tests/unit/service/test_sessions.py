@@ -229,7 +229,9 @@ class TestTheStoredId:
         assert processes(config) == []
         assert (await service.store.get_project(theirs.id)).claude_session_id == foreign
 
-        command = await service.commands.enqueue((await service.sessions.start(theirs.id, fresh=True)).project_id, "wait")
+        command = await service.commands.enqueue(
+            (await service.sessions.start(theirs.id, fresh=True)).project_id, "wait"
+        )
         assert await service.store.get_command(command.id)
         await until(lambda: service.sessions.live(theirs.id).state is SessionState.BUSY)
         stored = (await service.store.get_project(theirs.id)).claude_session_id
