@@ -195,6 +195,19 @@ def test_complete_and_fail_mean_the_one_in_progress(demo: Notebook) -> None:
         demo.run("%wxmilestone start logn")
 
 
+def test_complete_of_a_name_that_several_have_means_the_one_in_progress(demo: Notebook) -> None:
+    first = new_login(demo).milestone
+    demo.run(f"%wxmilestone start {first.id}")
+    second = demo.run("%%wxmilestone new login --again\nOther.\n").milestone
+    with pytest.raises(UsageMistake, match=rf"give an id: {first.id} \(pending\), {second.id} \(pending\)"):
+        demo.run("%wxmilestone fail login")
+    demo.api.milestones[first.id]["status"] = "in_progress"
+    assert demo.run("%wxmilestone complete login").milestone.id == first.id
+    with pytest.raises(UsageMistake, match=rf"{first.id} \(completed\), {second.id} \(pending\)"):
+        demo.run("%wxmilestone complete login")
+    assert demo.run(f"%wxmilestone fail {second.id}").milestone.id == second.id
+
+
 def test_a_milestone_whose_command_failed_is_told_again(demo: Notebook) -> None:
     new_login(demo)
     demo.run("%wxmilestone start login")

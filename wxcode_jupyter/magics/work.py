@@ -148,6 +148,12 @@ def _remember(context: Context, command: Command) -> None:
 
 def find_milestone(context: Context, project: Project, line: Line) -> Milestone:
     """Find a milestone by id, or by name: of several the one in progress, else the newest that has not ended."""
+    order = (MilestoneStatus.FAILED, MilestoneStatus.COMPLETED, MilestoneStatus.PENDING, MilestoneStatus.IN_PROGRESS)
+    return max(_named(context, project, line), key=lambda item: (order.index(item.status), item.created_at))
+
+
+def _named(context: Context, project: Project, line: Line) -> list[Milestone]:
+    """Return the milestones of the name or id in the line, one at least."""
     wanted = (line.taken or "").strip()
     if not wanted:
         raise Mistake(f"{line.subcommand.name} needs a milestone: its name or its id.", line.subcommand.usage)
@@ -162,8 +168,7 @@ def find_milestone(context: Context, project: Project, line: Line) -> Milestone:
         raise Mistake(
             f"The project {project.name!r} has no milestone {wanted!r}{nearest(wanted, names)}.", line.subcommand.usage
         )
-    order = (MilestoneStatus.FAILED, MilestoneStatus.COMPLETED, MilestoneStatus.PENDING, MilestoneStatus.IN_PROGRESS)
-    return max(found, key=lambda item: (order.index(item.status), item.created_at))
+    return found
 
 
 def _elsewhere(context: Context, milestone_id: str) -> Milestone | None:
@@ -175,16 +180,27 @@ def _elsewhere(context: Context, milestone_id: str) -> Milestone | None:
 
 def _mark(context: Context, line: Line, status: MilestoneStatus) -> Result:
     client, project = context.client, context.project(line["project"])
-    if line.taken:
-        milestone = find_milestone(context, project, line)
-    else:
-        running = client.milestones(project, status=MilestoneStatus.IN_PROGRESS)
-        if len(running) != 1:
-            names = ", ".join(item.element_name for item in running) or "none"
-            raise Mistake(f"Which milestone? In progress: {names}.", line.subcommand.usage)
-        milestone = running[0]
+    milestone = _to_mark(context, project, line)
     marked = client.complete(milestone) if status is MilestoneStatus.COMPLETED else client.fail(milestone)
     return _milestone_result(context, marked)
+
+
+def _to_mark(context: Context, project: Project, line: Line) -> Milestone:
+    """Return the milestone that the line names, of several the one in progress; without a name, the one in progress."""
+    if not line.taken:
+        running = context.client.milestones(project, status=MilestoneStatus.IN_PROGRESS)
+        if len(running) == 1:
+            return running[0]
+        names = ", ".join(item.element_name for item in running) or "none"
+        raise Mistake(f"Which milestone? In progress: {names}.", line.subcommand.usage)
+    named = _named(context, project, line)
+    if len(named) > 1:
+        running = tuple(item for item in named if item.status is MilestoneStatus.IN_PROGRESS)
+        if len(running) != 1:
+            ids = ", ".join(f"{item.id} ({item.status})" for item in named)
+            raise Mistake(f"Which milestone? Several have this name; give an id: {ids}.", line.subcommand.usage)
+        return running[0]
+    return named[0]
 
 
 def _milestone_result(
