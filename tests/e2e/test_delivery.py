@@ -17,6 +17,7 @@ from tests.support.job import Job, command_line_of, until
 from tests.support.keys import CLEAR_LINE, CTRL_C, ENTER, press, put_draft, write_line
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.models import Command, CommandStatus, SessionState
+from wxcode_jupyter.service.mixing import MIXED
 from wxcode_jupyter.testing.scripted_model import Fail, Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
@@ -152,6 +153,31 @@ def test_a_text_that_stands_beside_the_users_waits_until_both_are_gone(tmp_path:
         press(terminal, CTRL_C, lambda: not shows(job, project, "half a thought"))
         job.done(command)
         assert job.model.prompts == [command.text] == asked(job)
+
+
+@each_cli
+def test_a_command_that_somebody_types_at_is_received_once_as_it_is_or_fails_with_the_reason(
+    tmp_path: Path, cli_version: str
+) -> None:
+    with Job(tmp_path, cli_version) as job:
+        project = job.project()
+        job.ask(project, "warm up")
+        terminal = job.terminal(project)
+        terminal.wait_connected()
+        command = job.client.send(project, "deploy build number 0 to the staging machines and report")
+        terminal.type("please wait ")
+        # It waits while the text is on its way, and is let through at last; 2.1.330 takes one that comes in one piece
+        # with other keys for a new line.
+        press(terminal, ENTER, lambda: job.client.command(command).status.final)
+        ended = job.until_status(command, CommandStatus.COMPLETED, CommandStatus.FAILED)
+        job.until_state(project, SessionState.IDLE)
+        got = [prompt for prompt in job.model.prompts if command.text in prompt]
+        assert len(got) == 1
+        if ended.status is CommandStatus.COMPLETED:
+            assert got == [command.text]
+        else:
+            assert got[0] != command.text
+            assert ended.error == f"{MIXED}{got[0]}"
 
 
 def type_into_nothing(job: Job, *, behind: str = "") -> tuple[Project, Command, int]:

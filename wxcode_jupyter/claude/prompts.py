@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import re
 
-from .screens import holds
+from .letters import essence
 
-_WRAPPING = re.compile(r"</?pasted_content\b[^>]*>")
-_TELLING = 40  # characters
+#: 2.1.330 marks what was pasted; with an editor attached both versions put what is open there before the prompt.
+_MARKS = re.compile(r"</?pasted_content\b[^>]*>|<(ide_opened_file|ide_selection)(?:\s[^>]*)?>.*?</\1>", re.S)
+_BLOCK = re.compile(r"\[Pastedtext#\d+(?:\+\d+lines?)?\]")
 
 
 def same_prompt(reported: str, meant: str) -> bool:
-    """Whether the prompt that the hook reports is the text that was delivered (2.1.330 wraps what was pasted)."""
-    shown, text = (_WRAPPING.sub("", each) for each in (reported, meant))
-    # Within others only a long text is looked for: a "yes" may well be part of what the user asked instead.
-    return holds(shown, text) or (len(text) >= _TELLING and "".join(text.split()) in "".join(shown.split()))
+    """Whether the prompt that the CLI reports is the text that was delivered: nothing else stands around it."""
+    shown = _essence(reported)
+    return shown == _essence(meant) or _BLOCK.fullmatch(shown) is not None
+
+
+def has_within(reported: str, meant: str) -> bool:
+    """Whether the prompt that the CLI reports has the text in it, and something else."""
+    return not same_prompt(reported, meant) and _essence(meant) in _essence(reported)
+
+
+def _essence(prompt: str) -> str:
+    return essence(_MARKS.sub("", prompt))
 
 
 class CliQueue:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..claude.outcome import ASKS, FINISHED, LIMITED, asks, limit_of
 from ..models import CommandStatus, now
+from .mixing import quotes
 
 
 def ended(
@@ -19,7 +20,8 @@ def ended(
     on later. ``said_at`` is when its end was told, now by default.
     """
     found: dict[str, Any] = {"status": status, "last_message": message, "error": error}
-    limit = limit_of(error, said_at=said_at or now()) if status is CommandStatus.FAILED else None
+    of_the_cli = status is CommandStatus.FAILED and not quotes(error or "")
+    limit = limit_of(error, said_at=said_at or now()) if of_the_cli else None
     if limit is not None:
         said = str(error).removeprefix("rate_limit: ")
         return found | {

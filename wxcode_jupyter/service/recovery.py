@@ -18,7 +18,7 @@ from typing import Any
 
 from ..claude.builtins import effect_of
 from ..claude.hooks import HookEvent, HookSpool
-from ..claude.prompts import same_prompt
+from ..claude.prompts import has_within, same_prompt
 from ..claude.transcript import Entry, find, load_all
 from ..errors import StoreConflict
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
@@ -27,6 +27,7 @@ from .changes import Ended
 from .endings import ended
 from .events import EventLog
 from .lineage import Lineage, cause_of
+from .mixing import mixed
 from .own_command import OwnCommand
 from .pictures import Pictures
 from .turns import CUT
@@ -53,7 +54,7 @@ def resolve(command: Command, events: Sequence[HookEvent], conversation: Sequenc
     place = _place(command, prompt_id, conversation)
     # Not even a Stop proves it: a CLI that was told to end goes on for a moment, and writes nothing down any more.
     if command.status is CommandStatus.DELIVERING and place is None:
-        return _QUEUED
+        return _mixed_end(command, conversation) or _QUEUED
     if place is not None:
         prompt_id = next(entry.prompt_id for entry in reversed(conversation[: place + 1]) if entry.kind == "prompt")
     found = {
@@ -63,6 +64,15 @@ def resolve(command: Command, events: Sequence[HookEvent], conversation: Sequenc
         "completed_at": now(),
     }
     return found | _end(prompt_id, events, conversation[place + 1 :] if place is not None else ())
+
+
+def _mixed_end(command: Command, conversation: Sequence[Entry]) -> dict[str, Any] | None:
+    """Return the fields of a command whose text went in with what somebody typed; None if it did not."""
+    for entry in conversation:
+        taken = entry.kind in ("prompt", "joined") and _is_later(entry, command.delivering_at)
+        if taken and has_within(entry.text, command.text):
+            return {"completed_at": now()} | ended(CommandStatus.FAILED, error=mixed(entry.text))
+    return None
 
 
 def _own_end(

@@ -14,11 +14,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ..claude.hooks import HookEvent
-from ..claude.prompts import CliQueue, same_prompt
+from ..claude.prompts import CliQueue, has_within, same_prompt
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
 from .background import Background, is_news, running
 from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
+from .mixing import Others, mixed
 from .own_command import OwnCommand
 
 BLOCKED = (
@@ -61,6 +62,7 @@ class Turns:
         self._submitted: Command | None = None
         self._standing: Command | None = None
         self._own = OwnCommand()
+        self._others = Others()  # since Enter was pressed for a command
         self._background = Background()
         self._turn: _Turn | None = None
         self._next: list[_Turn] = []  # reported while another turn seems to run
@@ -146,6 +148,7 @@ class Turns:
         """Note that Enter was pressed for this command."""
         self._standing = None
         self._submitted = None if self._own.submit(command) else command
+        self._others.clear()
         self._blocked = ""
 
     def stand(self, command: Command | None) -> None:
@@ -251,7 +254,7 @@ class Turns:
         """Nothing confirmed the submitted text in time, and the box is idle."""
         self._changes += self._own.give_up()
         if self._submitted is not None:
-            self.refuse(NOT_TAKEN)
+            self.refuse(self._others.reason(self._submitted) or NOT_TAKEN)
         elif self._turn is not None and not self._turn.accepted:
             self._fail_unaccepted(NOT_TAKEN)
 
@@ -259,6 +262,8 @@ class Turns:
         """The process is dead, and everything it wrote has been read."""
         self.begin_unannounced(self.unannounced)
         self._cli_queue.clear()
+        if self._submitted is not None and self._others.have(self._submitted):
+            self.refuse(self._others.reason(self._submitted))
         for command in filter(None, (self._submitted, self._standing)):
             self._changes.append(Requeued(command))
         self._submitted = self._standing = None
@@ -343,6 +348,8 @@ class Turns:
         if ours is not None and same_prompt(text, ours.text):
             command, self._submitted, self._standing = ours, None, None
             self._changes.append(Bound(command, prompt_id))
+        else:
+            self._is_another(text)
         # While a turn runs this one waits in the CLI's queue, or the running one was ended without a word: what is
         # heard next, of which of the two, tells.
         self._next.append(_Turn(command, prompt_id, text, end=self._over.pop(prompt_id, None)))
@@ -354,6 +361,16 @@ class Turns:
         if turn and turn.accepted and turn.command is None and command and same_prompt(text, command.text):
             turn.command, self._submitted = command, None
             self._changes += (Bound(command, turn.prompt_id), Accepted(command, turn.prompt_id))
+        else:
+            self._is_another(text)
+
+    def _is_another(self, text: str) -> None:
+        """A prompt is no command's; but what stood in the box may have gone in with what somebody typed there."""
+        if self._standing is not None and has_within(text, self._standing.text):
+            self._changes.append(Ended(self._standing, CommandStatus.FAILED, error=mixed(text)))
+            self._standing = None
+        elif self._submitted is not None:
+            self._others.add(text)
 
     def _has_begun(self, text: str) -> bool:
         """Whether the turn of what the CLI has queued was reported before the transcript told that it was queued."""

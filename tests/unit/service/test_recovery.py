@@ -24,6 +24,7 @@ from wxcode_jupyter.models import (
 )
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.lineage import Lineage
+from wxcode_jupyter.service.mixing import MIXED
 from wxcode_jupyter.service.pictures import Pictures
 from wxcode_jupyter.service.recovery import Recovery
 from wxcode_jupyter.service.turns import CUT
@@ -347,3 +348,14 @@ async def test_a_gsd_command_that_ended_unseen_is_judged_by_its_artefact(
     found = await store.get_command(command.id)
     assert (found.status, found.outcome) == (CommandStatus.COMPLETED, "asks")
     assert found.missing == "a new ROADMAP.md with phases"
+
+
+async def test_a_text_that_went_in_with_what_somebody_typed_is_not_sent_again(
+    store: Store, project: OutputProject, remains: Remains, recovery: Recovery
+) -> None:
+    command = await add_command(store, project, D, **SENT)
+    remains.entry("q", text=f"please wait {TEXT}")
+    await Lineage(store, project.id).follow(SESSION, LineageCause.NEW)
+    await recovery.run(project.id, project.workspace_path)
+    found = await store.get_command(command.id)
+    assert (found.status, found.error) == (CommandStatus.FAILED, f"{MIXED}please wait {TEXT}")

@@ -9,20 +9,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wxcode_jupyter.claude.hooks import HookEvent
-from wxcode_jupyter.claude.prompts import same_prompt
+from wxcode_jupyter.claude.prompts import has_within, same_prompt
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command
 from wxcode_jupyter.service.changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued
+from wxcode_jupyter.service.mixing import MIXED, UNCERTAIN
 from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN, Turns
 
 TEXT, OTHERS = "build the thing", "what time is it?"
+MIXTURE = f"please wait {TEXT}"
 
 
 class Story:
     """A sequence of steps, told in words, and the changes that came out of it.
 
-    ``submit``: Enter was pressed for a command; ``stand``: its text was put in without Enter. ``hook p`` / ``user u``:
-    the CLI reports the command's prompt, or one of the user's, under this id. ``entry p`` / ``own u``, ``interrupt p``,
+    ``submit``: Enter was pressed for a command; ``stand``: its text was put in without Enter. ``hook p`` / ``user u`` /
+    ``mixed u``: the CLI reports the command's prompt, one of the user's, or the command's behind what the user has
+    typed, under this id. ``entry p`` / ``own u`` / ``mixture u``, ``interrupt p``,
     ``unknown /x``, ``blocked``, ``stopped``, ``answer``, ``words``, ``error``, ``ended``, ``queued``, ``unqueued``,
     ``emptied``, ``joined``: entries of the transcript. ``halt p``: Claude has stopped, and may be sent on; ``stop p``:
     it was not, as the transcript says once it has the prompt. ``fail p``, ``tool p``, ``start``, ``compact``: other
@@ -44,8 +47,9 @@ class Story:
             case "submit":
                 self.submitted.append(f"c{len(self.submitted)}")
                 turns.submit(Command(self.submitted[-1], "project", TEXT))
-            case "hook" | "user":
-                self._hook("UserPromptSubmit", prompt_id, prompt=TEXT if word == "hook" else OTHERS)
+            case "hook" | "user" | "mixed":
+                asked = {"hook": TEXT, "user": OTHERS, "mixed": MIXTURE}[word]
+                self._hook("UserPromptSubmit", prompt_id, prompt=asked)
             case "stand":
                 self.submitted.append(f"c{len(self.submitted)}")
                 turns.stand(Command(self.submitted[-1], "project", TEXT))
@@ -69,9 +73,10 @@ class Story:
                 self._hook("SessionStart", "", source="compact")
             case "all":
                 turns.begin_unannounced(turns.unannounced)
-            case "entry" | "own":
+            case "entry" | "own" | "mixture":
                 self.newest = prompt_id
-                turns.on_entry(Entry("prompt", TEXT if word == "entry" else OTHERS, prompt_id))
+                asked = {"entry": TEXT, "own": OTHERS, "mixture": MIXTURE}[word]
+                turns.on_entry(Entry("prompt", asked, prompt_id))
             case "queued" | "unqueued" | "emptied":
                 turns.on_entry(Entry(word, OTHERS, None))
             case "joined":
@@ -233,6 +238,14 @@ def in_words(change: Change) -> str:
             "user's u, answered u, bound p, accepted p, completed",
         ),
         ("stand, exit", "requeued"),
+        # the user has typed something to it, and pressed Enter
+        ("stand, mixed u, mixture u, stop u", "failed, user's u, answered u"),
+        ("stand, mixture u, all, answer, idle", "failed, user's u, answered u"),
+        ("stand, mixed u, exit", "failed"),
+        ("submit, mixed u, mixture u, stop u", "user's u, answered u"),
+        ("submit, mixed u, mixture u, stop u, silent", "user's u, answered u, failed"),
+        ("submit, mixed u, mixture u, stop u, exit", "user's u, answered u, failed"),
+        ("submit, user u, own u, stop u, exit", "user's u, answered u, requeued"),
         ("stand, hook p, exit", "bound p, requeued"),
         # another conversation begins
         ("submit, hook p, entry p, compact, stop p", "bound p, accepted p, completed"),
@@ -272,6 +285,10 @@ def test_a_story(steps: str, expected: str) -> None:
         ("blocked, submit, hook p, idle", None, BLOCKED),
         ("submit, hook p, entry p, stopped", None, "Operation stopped by hook: enough"),
         ("submit, silent", None, NOT_TAKEN),
+        ("user u, own u, stop u, submit, silent", None, NOT_TAKEN),
+        ("submit, user u, own u, stop u, silent", None, UNCERTAIN + OTHERS),
+        ("submit, mixed u, mixture u, stop u, silent", None, MIXED + MIXTURE),
+        ("stand, mixed u", None, MIXED + MIXTURE),
         ("submit, unknown other, unknown build", None, "Unknown command: build"),
     ],
 )
@@ -321,7 +338,7 @@ STEPS = st.sampled_from(
     + ["compact", "answer", "words", "error", "ended", "blocked", "stopped", "queued", "unqueued", "emptied", "joined"]
     + [
         f"{word} {each}"
-        for word in ("hook", "user", "entry", "own", "halt", "stop", "tool", "interrupt")
+        for word in ("hook", "user", "mixed", "entry", "own", "mixture", "halt", "stop", "tool", "interrupt")
         for each in IDS
     ]
 )
@@ -372,7 +389,11 @@ WRAPPED = '\n\n<pasted_content id="39d9">\nline 0\nline 1\n</pasted_content id="
         (WRAPPED, "line 0\nline 2", False),
         ("[Pasted text #1 +39 lines]", "line\n" * 40, True),
         ("e\u0301t\u00e9", "\u00e9te\u0301", True),
-        (f"IDE context: x. {'a long text ' * 5}", "a long text " * 5, True),
+        (f"<ide_selection>a file\nis open</ide_selection>\n{TEXT}", TEXT, True),
+        (f"<ide_opened_file>a</ide_opened_file>please {TEXT}", TEXT, False),
+        (f"do not {'a long text ' * 5}", "a long text " * 5, False),
+        (f"{'a long text ' * 5} of mine", "a long text " * 5, False),
+        ("a long text " * 19, "a long text " * 20, False),
         ("yesterday", "yes", False),
         ("please say yes", "yes", False),
         (OTHERS, TEXT, False),
@@ -381,3 +402,19 @@ WRAPPED = '\n\n<pasted_content id="39d9">\nline 0\nline 1\n</pasted_content id="
 )
 def test_which_prompt_is_the_commands(reported: str, meant: str, same: bool) -> None:
     assert same_prompt(reported, meant) is same
+
+
+@pytest.mark.parametrize(
+    ("reported", "meant", "within"),
+    [
+        (TEXT, TEXT, False),
+        (WRAPPED, "line 0\nline 1", False),
+        (f"wait {WRAPPED}", "line 0\nline 1", True),
+        (MIXTURE, TEXT, True),
+        ("/clearslow", "/clear", True),
+        (f"{TEXT[:5]} {TEXT[5:]}, slowly", TEXT, True),
+        (OTHERS, TEXT, False),
+    ],
+)
+def test_which_prompt_has_the_commands_within(reported: str, meant: str, within: bool) -> None:
+    assert has_within(reported, meant) is within
