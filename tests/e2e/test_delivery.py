@@ -38,6 +38,17 @@ TEXTS = {
     "emoji": "family 👩‍👩‍👧, flag 🇧🇷, thumb 👍🏽, heart ❤️ and 漢字",
     "combining": "e\u0301le\u0300ve, n\u0303, a\u030a: ação",
     "other scripts": "हिन्दी में क्षत्रिय, ภาษาไทย กำลัง, עִבְרִית, العربية, می‌خواهم, தமிழ், 한국어",
+    "joiners of scripts": " ".join(
+        f"{letter}{mark}{letter}"
+        for letters, marks in (
+            ("\u0628\u0647\u06a9\u0915\u0995\u0a15\u0a95\u0b15\u0b95\u0c15\u0c95\u0d15\u0d9a", "\u200c\u200d"),
+            ("\u1820", "\u180b"),
+            ("\u0e01\u0e81\u1000\u1780", "\u200b"),
+        )
+        for letter in letters
+        for mark in marks
+    ),
+    "more emoji": "keys 1️⃣ #️⃣, ©️ ™️ ‼️ ▶️ 〰️, 👩‍❤️‍👨 🏳️‍🌈 👩🏽‍⚖️ 🐈‍⬛",
     "a path": "/etc/hosts is a file",
     "looks like a menu": MENU,
     "one long line": "word " * 1000 + "end",

@@ -8,11 +8,12 @@ transcript, because only they know (`claude-code-facts.md`, "Versions differ").
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
-from . import screens
+from . import letters, screens
 from .builtins import is_unsupported
 
 ENTER = b"\r"
@@ -39,16 +40,19 @@ class NotFree(Exception):
 def check_text(text: str) -> str:
     """Return the text as it can be delivered, or say why it cannot.
 
-    Line ends become ``\\n`` and the ends of the text are trimmed of white space (the CLI trims them too).
+    Line ends become ``\\n``, the ends of the text are trimmed of white space, and accents are composed (NFC): the CLI
+    does both too, and so the text that is kept is the one that the model gets.
 
     Raises:
-        InvalidRequest: empty, over 64 KiB as UTF-8, or with tabs or control characters (the CLI makes blanks of the one
-            and drops the other, without a word).
+        InvalidRequest: nothing that can be seen, over 64 KiB as UTF-8, or with tabs, control characters or invisible
+            ones (the CLI makes blanks of the first and drops the others, without a word). Those that shape an emoji or
+            a letter of their script are passed on, and may be in the text.
         UnsupportedCommand: a text that the CLI would read as something else than a prompt.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
-    if not text:
-        raise InvalidRequest("There is no text to send.")
+    text = unicodedata.normalize("NFC", text)
+    if letters.shows_nothing(text):
+        raise InvalidRequest("There is no text to send: nothing of it can be seen.")
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -60,6 +64,9 @@ def check_text(text: str) -> str:
             raise InvalidRequest("The text has a tab, which Claude Code turns into blanks: put blanks, or name a file.")
         if (ord(character) < 32 and character != "\n") or 0x7F <= ord(character) < 0xA0:
             raise InvalidRequest(f"The text has the control character U+{ord(character):04X}, which Claude Code drops.")
+    if dropped := letters.first_dropped(text):
+        name = f"U+{ord(dropped):04X} ({unicodedata.name(dropped, 'unnamed')})"
+        raise InvalidRequest(f"The text has the invisible character {name}, which Claude Code drops: take it out.")
     for test, reason in _READ_OTHERWISE:
         if test(text):
             raise UnsupportedCommand(f"Claude Code would not take this as a prompt: {reason}")

@@ -14,6 +14,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Protocol
 
+from .letters import without_invisible
+
 
 class ScreenLike(Protocol):
     """The part of a screen that is read here: rows of text without trailing blanks, cursor as (row, column) from 0."""
@@ -192,7 +194,7 @@ _UNSURE = frozenset("Cc Cf Cn Co Cs Me Mc Mn So Zl Zp Zs".split())
 
 def _compared(text: str) -> str:
     """Return a text without white space, accents, invisible characters and emoji."""
-    plain = unicodedata.normalize("NFD", _JOINED.sub("", text))
+    plain = unicodedata.normalize("NFD", without_invisible(_JOINED.sub("", text)))
     return "".join(each for each in plain if unicodedata.category(each) not in _UNSURE and each not in _SKIN_TONES)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.recorded_screens import Screen, load
@@ -120,6 +122,8 @@ class TestPut:
         ("# note", "# note"),
         ("a\\ ", "a\\"),
         ("日本語 é 👍", "日本語 é 👍"),
+        ("e\u0301le\u0300ve", "\u00e9l\u00e8ve"),  # as the CLI passes it on
+        ("\u1112\u1161\u11ab", "\ud55c"),
         ("x" * TEXT_LIMIT_BYTES, "x" * TEXT_LIMIT_BYTES),
         ("é" * (TEXT_LIMIT_BYTES // 2), "é" * (TEXT_LIMIT_BYTES // 2)),
     ],
@@ -159,12 +163,59 @@ def test_a_blank_defuses_what_the_cli_would_read_otherwise(text: str, typed: str
         "a\x7fb",
         "a\x85b",
         "\ud800",
+        "\u200b",
+        "\ufeff \u202e\n",
+        "\u2800",
     ],
 )
 def test_texts_that_cannot_be_sent_at_all(text: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_text(text)
     assert caught.type is InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("pay\u3164 the invoice 12", "U+3164 (HANGUL FILLER)"),
+        ("ok\u115f", "U+115F"),
+        ("ok\u1160", "U+1160"),
+        ("ok\uffa0", "U+FFA0"),
+        ("\ufeffHello", "U+FEFF (ZERO WIDTH NO-BREAK SPACE)"),
+        ("soft\u00adhyphen", "U+00AD"),
+        ("a\u200bb", "U+200B"),
+        ("a\u200db", "U+200D"),
+        ("x \u2066isolate\u2069 y", "U+2066"),
+        ("\u202ereversed\u202c", "U+202E"),
+        ("x\ufe0f", "U+FE0F"),
+        ("1\ufe0f", "U+FE0F"),
+        ("👍\u200d x", "U+200D"),
+        ("字\ufe00", "U+FE00"),
+        ("葛\U000e0100", "U+E0100"),
+        ("tag \U000e0041", "U+E0041"),
+        ("line\u2028end", "U+2028"),
+        ("a\ufff9b", "U+FFF9"),
+    ],
+)
+def test_an_invisible_character_that_the_cli_drops_is_named(text: str, named: str) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(named)):
+        check_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "heart ❤️, ©️ ™️ ‼️ ▶️ 〰️, text ❤︎",
+        "keys 1️⃣ #️⃣",
+        "family 👩‍👩‍👧‍👦, couple 👩‍❤️‍👨, rainbow 🏳️‍🌈, judge 👩🏽‍⚖️, cat 🐈‍⬛",
+        "England \U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f, Brazil 🇧🇷",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0915\u094d\u200d\u0937",
+        "\u1820\u180b\u1820 \u0e01\u200b\u0e02",
+        "private \ue000, noncharacter \ufffe, braille x\u2800y",
+    ],
+)
+def test_what_shapes_an_emoji_or_a_letter_is_sent(text: str) -> None:
+    assert check_text(text) == text
 
 
 @pytest.mark.parametrize(
