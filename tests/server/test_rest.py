@@ -62,10 +62,13 @@ class TestEveryRoute:
             api.refused(method, path, 404, "not_found")
 
     def test_methods_that_a_route_has_not(self, api: Api) -> None:
-        response = api.put("/info", json={})
+        api.refused("PUT", "/info", 405, "method_not_allowed", json={})
 
-        assert response.status_code == 405
-        assert response.json()["message"]
+    @pytest.mark.parametrize("query", ["name=%ff", "limit=%ff", "skip=%ff"])
+    def test_a_query_that_is_no_text(self, api: Api, query: str) -> None:
+        error = api.refused("GET", f"/output-projects?{query}", 400, "invalid_request")
+
+        assert "unicode" in error["message"].lower()
 
     @pytest.mark.parametrize("path", ["/output-projects", "/milestones"])
     @pytest.mark.parametrize(

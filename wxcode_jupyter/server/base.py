@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http.client
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -36,6 +37,10 @@ STATUS: dict[str, int] = {
 
 #: Close codes of the terminal WebSocket by the error's ``code``, inherited likewise.
 CLOSE_CODES: dict[str, int] = {"error": 4005, "invalid_id": 4000, "not_found": 4004, "held_elsewhere": 4409}
+
+
+#: The ``reason`` of what tornado and Jupyter refuse themselves; another status has its phrase (``method_not_allowed``).
+_REASONS: dict[int, str] = {400: "invalid_request", 500: "internal_error"}
 
 
 def lookup(table: Mapping[str, int], error: WxcodeError) -> int:
@@ -118,6 +123,16 @@ class WxcodeHandler(ServiceMixin, APIHandler):
         self.set_status(status)
         reply = {"message": error.message, "reason": error.code, "details": to_json(error.details)}
         self.finish(json.dumps(reply, default=str))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tell in the same shape what no endpoint has told: a method that is none, an argument that is no text."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        phrase = http.client.responses.get(status_code, "Unknown")
+        known = isinstance(error, web.HTTPError)
+        message = (error.log_message if known else "Unhandled error") or phrase
+        self.log.warning("wxcode: %s %s: %r", self.request.method, self.request.path, message)
+        slug = _REASONS.get(status_code, phrase.lower().replace(" ", "_").replace("-", "_"))
+        self.finish(json.dumps({"message": message, "reason": slug, "details": {}}))
 
 
 Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
