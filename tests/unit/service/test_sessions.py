@@ -213,6 +213,7 @@ class TestTheStoredId:
         """Make a project whose document another program has written."""
         other = replace(project, id=service.store.new_id(), name="theirs", workspace_path=f"{project.workspace_path}/x")
         other = replace(other, claude_session_id=claude_session_id)
+        os.makedirs(other.workspace_path)
         await service.store.create_project(other, ProjectOptions())
         return other
 
