@@ -12,7 +12,9 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, until
-from tests.support.keys import ENTER, press, put_draft
+from tests.support.keys import ENTER, ESCAPE, press
+from tests.support.socket import TerminalClient
+from wxcode_jupyter.claude.screens import LIMIT_MENU
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import UsageLimited
 from wxcode_jupyter.models import CommandStatus, SessionState
@@ -106,7 +108,7 @@ def test_a_usage_limit_is_no_failure_and_says_until_when(tmp_path: Path, cli_ver
         else:  # somebody tries whether it is over
             terminal = job.terminal(project)
             terminal.wait_connected()
-            put_draft(job, project, terminal, "over?")
+            draft_past_the_menu(job, project, terminal, "over?")
             press(terminal, ENTER, lambda: "over?" in job.model.prompts)
         assert job.done(after).outcome == "finished"
         until(lambda: job.client.session(project).state is SessionState.IDLE)
@@ -125,3 +127,17 @@ def test_a_server_that_is_busy_is_no_limit_of_the_users(tmp_path: Path, cli_vers
         assert failed.outcome is None
         assert "429" in str(failed.error) or "limiting requests" in str(failed.error)
         assert job.ask(project, "hello").outcome == "finished"
+
+
+def draft_past_the_menu(job: Job, project: Project, terminal: TerminalClient, text: str) -> None:
+    """Type a text, and leave the menu that the CLI opens by itself at a limit, late on a busy machine."""
+
+    def shown() -> str:
+        return job.client.screen(project).replace("\xa0", " ")
+
+    while f"❯ {text}" not in shown():
+        if LIMIT_MENU in shown():
+            press(terminal, ESCAPE, lambda: LIMIT_MENU not in shown())
+        else:
+            terminal.type(text)
+            until(lambda: f"❯ {text}" in shown() or LIMIT_MENU in shown())
