@@ -168,7 +168,7 @@ class TestAtTheSameTime:
                     await act(project.id)
                 assert refused.value.holder["url"] == "http://one/"
             assert not os.path.lexists(project.workspace_path)
-            assert processes(config) == [pid]
+            await until(lambda: processes(config) == [pid])
             assert sorted(Path(config.data_dir, "sessions", project.id).iterdir()) == spools
 
             await service.sessions.stop(project.id)
