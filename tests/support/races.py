@@ -88,7 +88,7 @@ async def replace(store: Store, target: str, racer: str) -> bool:
 
 async def create_name(store: Store, name: str, racer: str) -> bool:
     """Race to create a project of this name, each racer in a folder of its own."""
-    return await _create(store, name, f"/work/{name}-{racer}")
+    return await _create(store, name, f"/projects/{name}-{racer}")
 
 
 async def create_folder(store: Store, folder: str, racer: str) -> bool:
