@@ -51,19 +51,16 @@ class Lab:
         self.model = ScriptedModel()
         self._folder = folder
         self._executable = claude_executable(version)
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
-            self._stack.enter_context(self.model)
+        with ExitStack() as stack:
+            stack.enter_context(self.model)
             self.world = World(self._folder, self.model.url, self._executable, workspace="demo")
-            self._start()
-            self.client = self._stack.enter_context(Client.connect(environ=self.server.environ))
+            self._start(stack)
+            self.client = stack.enter_context(Client.connect(environ=self.server.environ))
             self.project = self.client.create_project("demo", workspace_path=str(self.world.workspace))
-            self._browser = self._stack.enter_context(_chromium())
-        except BaseException:
-            self._stack.close()
-            raise
+            self._browser = stack.enter_context(_chromium())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -80,7 +77,7 @@ class Lab:
         page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
         return Notebook(page)
 
-    def _start(self) -> None:
+    def _start(self, stack: ExitStack) -> None:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
         command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.extension_manager=readonly"]
         command += ["--LabApp.expose_app_in_browser=True"]
@@ -94,8 +91,8 @@ class Lab:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._stack.callback(process.wait)
-        self._stack.callback(self.world.end_processes)
+        stack.callback(process.wait)
+        stack.callback(self.world.end_processes)
         self.server = until(lambda: self.world.server(process.pid), timeout_s=60, what="JupyterLab")
 
 
