@@ -38,7 +38,7 @@ _UNKNOWN = "No conversation found with session ID"
 class LiveSession:
     """A CLI in its terminal, followed.
 
-    Created by `sessions.py`; ``run`` is its task and returns when the process is dead and all is recorded.
+    Created by `launcher.py`; ``run`` is its task and returns when the process is dead and all is recorded.
     """
 
     def __init__(
