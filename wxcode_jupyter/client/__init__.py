@@ -8,11 +8,11 @@ another process, often in another environment.
 
 from .api import Client
 from .budgets import Budget
+from .following import Observer, Progress
 from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
 from .policies import Policy
 from .runs import UNTIL, Run, Runner, RunStep, Until
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
-from .waiting import Observer, Progress
 
 __all__ = [
     "UNTIL",

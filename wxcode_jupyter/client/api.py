@@ -11,6 +11,7 @@ import httpx
 from ..models import Command, Milestone, SessionInfo
 from . import discovery, limits, parse
 from .budgets import Budget
+from .following import Observer
 from .limits import OnLimit
 from .operations.base import key_of
 from .operations.milestones import MilestoneOperations
@@ -21,7 +22,7 @@ from .routing import Router
 from .runs import Run, Runner, Until
 from .transport import Endpoint
 from .values import Check, Project, ServerInfo
-from .waiting import Observer, Watch
+from .waiting import Watch
 
 
 class Client(ProjectOperations, SessionOperations, MilestoneOperations):

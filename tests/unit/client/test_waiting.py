@@ -10,9 +10,10 @@ import pytest
 
 from tests.support.waited_world import WaitedWorld
 from wxcode_jupyter.client import Policy, Project, transport
+from wxcode_jupyter.client.following import OUTAGE_S, STEP_S
 from wxcode_jupyter.client.limits import OnLimit
 from wxcode_jupyter.client.policies import OnQuestion
-from wxcode_jupyter.client.waiting import OUTAGE_S, STEP_S, Watch
+from wxcode_jupyter.client.waiting import Watch
 from wxcode_jupyter.errors import (
     AnswerNeeded,
     AttentionNeeded,
