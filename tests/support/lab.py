@@ -8,17 +8,18 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.support.cli import claude_executable
 from tests.support.job import until
+from tests.support.notebooks import code_notebook
 from wxcode_jupyter import Client
 from wxcode_jupyter.testing.scripted_model import ScriptedModel
 from wxcode_jupyter.testing.world import World
@@ -69,7 +70,7 @@ class Lab:
     def open(self, name: str, *cells: str, theme: Literal["light", "dark"] = "light") -> Notebook:
         """Open a new notebook of these cells, in a window of its own; none is run yet."""
         file = self._folder / f"{name}.ipynb"
-        file.write_text(json.dumps(_notebook(cells)))
+        file.write_text(json.dumps(code_notebook(cells)))
         context = self._browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=theme)
         self._stack.callback(context.close)
         page = context.new_page()
@@ -127,22 +128,3 @@ def _chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def _notebook(cells: Sequence[str]) -> dict[str, Any]:
-    return {
-        "cells": [
-            {
-                "cell_type": "code",
-                "execution_count": None,
-                "id": f"c{number}",
-                "metadata": {},
-                "outputs": [],
-                "source": source,
-            }
-            for number, source in enumerate(cells)
-        ],
-        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
