@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from wxcode_jupyter.models import TermSize
 from wxcode_jupyter.terminal.pool import SpawnSpec, TerminalPool
@@ -84,11 +84,18 @@ def processes_with(variable: str) -> list[int]:
 
 @dataclass
 class Bench:
-    """A folder for keeper, workspaces and journals, and the pools on it."""
+    """A folder for keeper, workspaces and journals, and the pools on it; they are closed with the ``with`` block."""
 
     folder: Path
     pools: list[TerminalPool] = field(default_factory=list)
     journals: int = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for pool in self.pools:
+            await pool.close_all()
 
     @property
     def runtime_dir(self) -> str:
