@@ -392,7 +392,7 @@ class Client:
         return self._session("DELETE", project, repeatable=True)
 
     def interrupt(self, project: Project | str) -> SessionInfo:
-        """Interrupt what Claude does, as Esc does; the session lives on."""
+        """Interrupt what Claude does, as Esc does; the session lives on. Where it does nothing, nothing happens."""
         return self._session("POST", project, "/interrupt")
 
     def trust(self, project: Project | str) -> SessionInfo:

@@ -85,14 +85,18 @@ class Deliverer:
 
     async def write_from_client(self, data: bytes) -> None:
         """Pass on a client's keys; during a delivery they wait, two seconds at most, so that nothing is interleaved."""
-        try:
-            async with asyncio.timeout(_INPUT_HOLD_S):
-                await self._free.wait()
-        except TimeoutError:
+        if not await self.until_free():
             log.warning("Project %s: a delivery took long; a client's input is let through.", self._project_id)
         await self._terminal.write(data)
         if _NO_KEYS.sub(b"", data):
             self._client_typed_at = self._loop.time()
+
+    async def until_free(self) -> bool:
+        """Wait until nothing is being typed, for two seconds at most, and tell whether it is so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_INPUT_HOLD_S):
+                await self._free.wait()
+        return not self.typing
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
