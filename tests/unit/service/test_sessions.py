@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from tests.support import stand_in_box
 from tests.support.processes import processes_of
 from tests.support.terminal import until
+from wxcode_jupyter.claude import delivery
 from wxcode_jupyter.claude.hooks import HookEvent, HookSpool
 from wxcode_jupyter.errors import (
     ConversationUnknown,
@@ -32,10 +34,11 @@ from wxcode_jupyter.errors import (
     StoreUnavailable,
 )
 from wxcode_jupyter.models import Command, CommandStatus, OutputProject, ProjectOptions, SessionState
-from wxcode_jupyter.service import escape
+from wxcode_jupyter.service import escape, watch
 from wxcode_jupyter.service import sessions as subject
 from wxcode_jupyter.service.app import Service
 from wxcode_jupyter.service.config import Config
+from wxcode_jupyter.service.deliverer import NEVER_APPEARED
 from wxcode_jupyter.service.turns import CUT
 from wxcode_jupyter.store.base import Store
 from wxcode_jupyter.store.sqlite import SqliteStore
@@ -286,6 +289,28 @@ async def test_what_is_about_to_be_heard_and_never_comes_is_not_looked_for_witho
     await until(lambda: session.state is SessionState.BUSY)
     await until(lambda: len(looks) > 2 and looks[-2] - looks[-3] > 0.2 < looks[-1] - looks[-2])
     assert (await service.store.get_command(command.id)).status is CommandStatus.DELIVERING
+
+
+async def test_a_text_that_never_appears_is_typed_twice_then_fails_and_holds_up_nothing(
+    service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WITHDRAWN_S", 0.2)
+    monkeypatch.setattr(delivery, "put", partial(delivery.put, settle_s=0.5))
+    dropped = await service.commands.enqueue(project.id, "drop it")
+    following = await service.commands.enqueue(project.id, "hello")
+
+    assert await ended(service, following) is CommandStatus.COMPLETED
+
+    found = await service.store.get_command(dropped.id)
+    assert (found.status, found.error, found.prompt_id) == (CommandStatus.FAILED, NEVER_APPEARED, None)
+    assert prompts(project) == ["hello"]
+    told = [
+        event.type
+        for event in await service.store.load_events(project.id)
+        if event.data.get("command_id") == dropped.id
+    ]
+    assert told.count("command_delivering") == 2
+    assert told[-1] == "command_failed"
 
 
 class TestInterrupt:
