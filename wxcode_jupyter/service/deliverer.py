@@ -33,8 +33,8 @@ _HELD_LOOK_S = 30.0  # how often it is looked whether a usage limit is over
 _TRIES = 2  # how often a text is typed that does not appear
 _ALONE_S = 1.0  # how long ago a client's keys must be for the box to show all that stands in it
 NEVER_APPEARED = (
-    "The text was typed twice and did not appear in Claude's input box as it should, so Enter was not pressed: nothing of "
-    "it was submitted. Send it in other words, or put it into a file and name that."
+    "The text was typed twice and did not appear in Claude's input box as it should, so Enter was not pressed: nothing "
+    "of it was submitted. Send it in other words, or put it into a file and name that."
 )
 
 
