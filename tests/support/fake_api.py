@@ -192,7 +192,7 @@ class FakeApi:
 
         def step() -> None:
             command = self.commands[self.only_command()]
-            self.set_command(command["id"], "accepted", **{"accepted_at": _now(), **fields})
+            self.set_command(command["id"], "accepted", **{"delivering_at": _now(), "accepted_at": _now(), **fields})
             self.set_session(command["output_project_id"], "busy")
             if command["milestone_id"]:
                 self.milestones[command["milestone_id"]]["status"] = "in_progress"
@@ -246,6 +246,8 @@ class FakeApi:
                 return 200, {"command": self.commands[identifier], "usage": None, **told}
             case ("GET", ["commands", identifier]):
                 return (200, self.commands[identifier]) if identifier in self.commands else _missing("command")
+            case ("DELETE", ["commands", identifier]):
+                return self._withdraw(self.commands[identifier]) if identifier in self.commands else _missing("command")
             case ("POST", ["questions", identifier, "answer"]):
                 return self._answer_question(identifier, body)
             case (_, ["output-projects", identifier, *rest]):
@@ -435,6 +437,13 @@ class FakeApi:
             }
             self.emit(project_id, "command_queued", command_id=identifier)
         return 202, self.commands[identifier]
+
+    def _withdraw(self, command: dict[str, Any]) -> Answer:
+        if command["status"] != "queued":
+            details = {"command_id": command["id"], "status": command["status"]}
+            return 409, {"message": "It does not wait.", "reason": "not_queued", "details": details}
+        command.update(status="interrupted", error="It was withdrawn.", completed_at=_now())
+        return 200, command
 
     def _events(self, project_id: str, after: int, limit: int) -> dict[str, Any]:
         if self.steps:

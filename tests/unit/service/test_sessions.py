@@ -313,6 +313,16 @@ async def test_a_text_that_never_appears_is_typed_twice_then_fails_and_holds_up_
     assert told[-1] == "command_failed"
 
 
+async def test_what_is_withdrawn_is_never_typed(service: Service, project: OutputProject) -> None:
+    texts = ("wait for it", "not this", "but this")
+    first, second, third = [await service.commands.enqueue(project.id, text) for text in texts]
+    await has_status(service, first, CommandStatus.ACCEPTED)
+    await service.commands.withdraw(second.id)
+    await service.sessions.live(project.id).interrupt()
+    assert await ended(service, third) is CommandStatus.COMPLETED
+    assert prompts(project) == ["wait for it", "[Request interrupted by user]", "but this"]
+
+
 class TestInterrupt:
     async def test_in_an_idle_session_no_key_is_pressed(self, service: Service, project: OutputProject) -> None:
         await service.sessions.start(project.id)
