@@ -144,7 +144,7 @@ class Deliverer:
             except AttentionNeeded as error:
                 self._turns.stand(command)
                 self._stands_since = self._loop.time()
-                self._unseen[command.id] += self._client_typed_at < began
+                self._unseen[command.id] += self._client_typed_at + _ALONE_S < began
                 self._watch.undelivered(error.message, await self._terminal.screen())
             except TerminalClosed:
                 self._turns.submit(command)  # how far it got, the transcript will tell
