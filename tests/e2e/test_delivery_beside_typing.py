@@ -15,7 +15,7 @@ from tests.support.job import Job, until
 from tests.support.keys import CLEAR_LINE, CTRL_C, ENTER, press, put_draft, write_line
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.models import Command, CommandStatus, SessionState
-from wxcode_jupyter.service.mixing import MIXED
+from wxcode_jupyter.service.mixing import MIXED, UNKNOWN
 from wxcode_jupyter.testing.scripted_model import Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
@@ -109,7 +109,28 @@ def test_a_command_that_somebody_types_at_is_received_once_as_it_is_or_fails_wit
             assert ended.error == f"{MIXED}{got[0]}"
 
 
-def type_into_nothing(job: Job, *, behind: str = "") -> tuple[Project, Command, int]:
+@each_cli
+def test_a_command_of_the_clis_own_that_somebody_types_at_is_done_once_or_fails_with_what_was_said(
+    tmp_path: Path, cli_version: str
+) -> None:
+    with Job(tmp_path, cli_version) as job:
+        project, command, pid = type_into_nothing(job, text="/clear")
+        terminal = job.terminal(project)
+        terminal.wait_connected()
+        terminal.type("slow")
+        os.kill(pid, signal.SIGCONT)
+        until(partial(shows, job, project, "slow"))  # 2.1.197 forgets what was pasted in one piece with it
+        press(terminal, ENTER, lambda: not shows(job, project, "❯ slow") and not shows(job, project, "❯ /clearslow"))
+        ended = job.until_status(command, CommandStatus.COMPLETED, CommandStatus.FAILED)
+        if ended.status is CommandStatus.FAILED:
+            assert ended.error == f"{UNKNOWN}Unknown command: /clearslow"
+        else:
+            assert job.model.prompts == ["slow"]
+        job.ask(project, "the next one")
+        assert [event.type for event in job.client.events(project)].count("command_delivering") <= 3
+
+
+def type_into_nothing(job: Job, *, text: str = "typed into nothing", behind: str = "") -> tuple[Project, Command, int]:
     """Send a command to a CLI that is stopped, as on a machine that has no time for it; return its pid too.
 
     ``behind`` is what the user has typed that nobody can see yet.
@@ -124,7 +145,7 @@ def type_into_nothing(job: Job, *, behind: str = "") -> tuple[Project, Command, 
     terminal.type(behind)
     terminal.send(type="signal", signal="none")
     terminal.wait("error")  # so the keys have been taken
-    command = job.client.send(project, "typed into nothing")
+    command = job.client.send(project, text)
     info = job.until_state(project, SessionState.ATTENTION)
     assert info.attention is not None
     assert info.attention.kind == "delivery"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.magics.conftest import Notebook, new_login
 from wxcode_jupyter.errors import CommandFailed, UsageLimited
-from wxcode_jupyter.magics import CommandResult, EventLog, Help, Screen, SessionStatus
+from wxcode_jupyter.magics import CommandResult, EventLog, Help, Screen, SessionStatus, UsageMistake
 from wxcode_jupyter.models import SessionState
 
 
@@ -108,6 +108,16 @@ def test_a_screen_is_looked_for_in_vain_without_an_error(demo: Notebook) -> None
     assert "%wxmilestone resume" in repr(screen)
     demo.run("%wxmilestone resume")
     assert "red" in str(screen.refresh())
+
+
+def test_withdraw(demo: Notebook) -> None:
+    first, second, third = [demo.run(f"%wxmilestone send {text}").command for text in ("one", "two", "three")]
+    assert demo.run("%wxmilestone withdraw").command.id == third.id
+    assert demo.run(f"%wxmilestone withdraw {first.id}").command.withdrawn
+    assert demo.run("%wxmilestone withdraw").command.id == second.id
+    with pytest.raises(UsageMistake, match="waits in the queue"):
+        demo.run("%wxmilestone withdraw")
+    assert "0 failed, 3 not done" in repr(demo.run("%wxmilestone report"))
 
 
 def test_interrupt_stop_resume(demo: Notebook) -> None:

@@ -60,6 +60,8 @@ class FakeRoutes(FakeWorld):
                 return 200, {"command": self.commands[identifier], "usage": None, **told}
             case ("GET", ["commands", identifier]):
                 return (200, self.commands[identifier]) if identifier in self.commands else _missing("command")
+            case ("DELETE", ["commands", identifier]):
+                return self._withdraw(self.commands[identifier]) if identifier in self.commands else _missing("command")
             case ("POST", ["questions", identifier, "answer"]):
                 return self._answer_question(identifier, body)
             case (_, ["output-projects", identifier, *rest]):
@@ -244,6 +246,13 @@ class FakeRoutes(FakeWorld):
             return 409, {"message": "There is a PROJECT.md already.", "reason": "already_initialized"}
         self.start(project_id)
         return 202, self.queue(project_id, {"id": digest, "text": f"/gsd:new-project @{digest}.md --auto"})
+
+    def _withdraw(self, command: dict[str, Any]) -> Answer:
+        if command["status"] != "queued":
+            details = {"command_id": command["id"], "status": command["status"]}
+            return 409, {"message": "It does not wait.", "reason": "not_queued", "details": details}
+        command.update(status="interrupted", error="It was withdrawn.", completed_at=now_json())
+        return 200, command
 
     def _events(self, project_id: str, after: int, limit: int) -> dict[str, Any]:
         if self.steps:

@@ -94,7 +94,9 @@ class FakeWorld:
 
         def step() -> None:
             command = self.commands[self.only_command()]
-            self.set_command(command["id"], "accepted", **{"accepted_at": now_json(), **fields})
+            self.set_command(
+                command["id"], "accepted", **{"delivering_at": now_json(), "accepted_at": now_json(), **fields}
+            )
             self.set_session(command["output_project_id"], "busy")
             if command["milestone_id"]:
                 self.milestones[command["milestone_id"]]["status"] = "in_progress"

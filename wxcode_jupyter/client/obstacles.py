@@ -165,7 +165,12 @@ def judge(command: Command) -> None:
         reason = command.error or "no reason was given"
         raise CommandFailed(f"{quoted(command.text)} failed: {reason}", command_id=command.id, error=command.error)
     if command.status is CommandStatus.INTERRUPTED:
-        raise CommandFailed(f"{quoted(command.text)} was interrupted.", command_id=command.id, error="interrupted")
+        how = "withdrawn before it was delivered" if command.withdrawn else "interrupted"
+        raise CommandFailed(
+            f"{quoted(command.text)} was {how}.",
+            command_id=command.id,
+            error="withdrawn" if command.withdrawn else "interrupted",
+        )
 
 
 def quoted(text: str) -> str:

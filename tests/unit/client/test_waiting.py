@@ -220,6 +220,18 @@ def test_a_timeout_of_what_waits_in_the_queue_interrupts_nothing(world: World) -
     assert not [path for _, path, _ in world.api.requests if path.endswith("interrupt")]
 
 
+def test_a_wait_says_that_its_command_was_withdrawn(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+
+    def withdraw() -> None:
+        world.client.withdraw(command)
+
+    world.api.happen(withdraw)
+    with pytest.raises(CommandFailed, match="withdrawn before it was delivered") as caught:
+        world.watch(timeout_s=3).until_final(command)
+    assert caught.value.error == "withdrawn"
+
+
 def test_the_end_of_the_cli_ends_the_wait(world: World) -> None:
     command = world.client.send(world.project, "hello")
     world.api.happen(world.session("exited", exit_code=1, message="It was killed.", screen="last words"))

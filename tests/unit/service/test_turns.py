@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.turn_story import MIXTURE, OTHERS, TEXT, in_words, told
 from wxcode_jupyter.service.changes import Ended
-from wxcode_jupyter.service.mixing import MIXED, UNCERTAIN
+from wxcode_jupyter.service.mixing import MIXED, UNCERTAIN, UNKNOWN
 from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN
 
 
@@ -122,6 +122,8 @@ from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN
         ("stand, mixed u, mixture u, stop u", "failed, user's u, answered u"),
         ("stand, mixture u, all, answer, idle", "failed, user's u, answered u"),
         ("stand, mixed u, exit", "failed"),
+        ("stand, unknown buildnow, idle, exit", "failed"),
+        ("stand, unknown other, exit", "requeued"),
         ("submit, mixed u, mixture u, stop u", "user's u, answered u"),
         ("submit, mixed u, mixture u, stop u, silent", "user's u, answered u, failed"),
         ("submit, mixed u, mixture u, stop u, exit", "user's u, answered u, failed"),
@@ -169,6 +171,8 @@ def test_a_story(steps: str, expected: str) -> None:
         ("submit, user u, own u, stop u, silent", None, UNCERTAIN + OTHERS),
         ("submit, mixed u, mixture u, stop u, silent", None, MIXED + MIXTURE),
         ("stand, mixed u", None, MIXED + MIXTURE),
+        ("stand, unknown buildnow", None, UNKNOWN + "Unknown command: buildnow"),
+        ("stand, unknown build", None, "Unknown command: build"),
         ("submit, unknown other, unknown build", None, "Unknown command: build"),
     ],
 )

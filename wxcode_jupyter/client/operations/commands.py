@@ -43,6 +43,15 @@ class CommandOperations(Operations):
         body = self._router.request("GET", f"commands/{key_of(command)}", project_id=key)
         return parse.checked(parse.command, body, "a command")
 
+    def withdraw(self, command: Command | str) -> Command:
+        """Take a command out of the queue: it ends ``interrupted`` (``withdrawn``), and is never delivered.
+
+        May be repeated. Raises ``NotQueued`` when it is on its way to Claude, was accepted, or has ended.
+        """
+        key = command.output_project_id if isinstance(command, Command) else None
+        body = self._router.request("DELETE", f"commands/{key_of(command)}", project_id=key, repeatable=True)
+        return parse.checked(parse.command, body, "a command")
+
     def summary(self, command: Command | str) -> CommandSummary:
         """Return what became of a command: tokens, questions and answers, what went wrong beside it."""
         key = command.output_project_id if isinstance(command, Command) else None

@@ -36,7 +36,7 @@ class SessionOperations(Operations):
         return self._session("DELETE", project, repeatable=True)
 
     def interrupt(self, project: Project | str) -> SessionInfo:
-        """Interrupt what Claude does, as Esc does; the session lives on."""
+        """Interrupt what Claude does, as Esc does; the session lives on. Where it does nothing, nothing happens."""
         return self._session("POST", project, "/interrupt")
 
     def screen(self, project: Project | str, *, accept: str = "text/plain") -> str:

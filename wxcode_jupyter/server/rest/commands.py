@@ -41,6 +41,11 @@ class CommandHandler(WxcodeHandler):
         """Return a command."""
         self.reply(await self.service.store.get_command(command_id))
 
+    @endpoint("execute", SESSION)
+    async def delete(self, command_id: str) -> None:
+        """Withdraw it while it is queued; its record stays."""
+        self.reply(await self.service.commands.withdraw(command_id))
+
 
 class SummaryHandler(WxcodeHandler):
     """``/commands/{id}/summary``."""

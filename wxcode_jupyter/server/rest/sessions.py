@@ -32,7 +32,7 @@ class InterruptHandler(WxcodeHandler):
 
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
-        """Press Esc."""
+        """Press Esc, where it ends something."""
         await (await self.service.sessions.require_live(project_id)).interrupt()
         self.reply(await self.service.sessions.info(project_id))
 
