@@ -16,6 +16,7 @@
     │   ├── HeldElsewhere         .holder
     │   ├── AlreadyStarted
     │   ├── NotPending
+    │   ├── NotQueued             .command_id, .status
     │   ├── AlreadyInitialized
     │   ├── AlreadyAnswered       .question_id
     │   ├── NoCheckpoint
@@ -165,6 +166,12 @@ class NotPending(Conflict):
     """Only a pending milestone can be deleted."""
 
     code = "not_pending"
+
+
+class NotQueued(Conflict):
+    """Only a command that waits can be withdrawn; ``status`` says how far this one is."""
+
+    code = "not_queued"
 
 
 class AlreadyInitialized(Conflict):

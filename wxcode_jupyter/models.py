@@ -182,6 +182,11 @@ class Command:
     completed_at: datetime | None = None
     taken_back_at: datetime | None = None
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it was taken out of the queue: it is ``interrupted``, and was never on its way."""
+        return self.status is CommandStatus.INTERRUPTED and self.delivering_at is None
+
 
 @dataclass(frozen=True, slots=True)
 class ClaudeSession:

@@ -26,10 +26,8 @@ ECHO = python("""
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    for pool in bench.pools:
-        await pool.close_all()
+    async with Bench(tmp_path) as bench:
+        yield bench
 
 
 def percentiles_ms(times: list[float]) -> tuple[float, float]:

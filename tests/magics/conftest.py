@@ -15,6 +15,9 @@ from tests.support.fake_api import FakeApi
 from wxcode_jupyter import magics
 from wxcode_jupyter.client import Client, transport
 from wxcode_jupyter.client.transport import Endpoint
+from wxcode_jupyter.magics import MilestoneResult
+
+NEW = "%%wxmilestone new login\n# Login\nUsers sign in.\n"
 
 
 class Notebook:
@@ -47,6 +50,13 @@ class Notebook:
     def posted(self, end: str) -> list[Any]:
         """Return the bodies that were posted to paths with this end."""
         return [body for method, path, body in self.api.requests if method == "POST" and path.endswith(end)]
+
+
+def new_login(notebook: Notebook) -> MilestoneResult:
+    """Return the milestone that most of these tests begin with."""
+    result = notebook.run(NEW)
+    assert isinstance(result, MilestoneResult)
+    return result
 
 
 @pytest.fixture

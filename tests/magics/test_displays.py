@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.magics.conftest import Notebook
-from wxcode_jupyter.client.waiting import Progress
+from wxcode_jupyter.client import Progress
 from wxcode_jupyter.magics.cards import Badge, Card, clean, clean_line
 from wxcode_jupyter.magics.progress import ProgressPrinter
 

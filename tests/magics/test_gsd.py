@@ -8,7 +8,7 @@ import pytest
 
 from tests.magics.conftest import Notebook
 from tests.magics.test_completion import complete
-from tests.support.fake_api import no_gsd
+from tests.support.fake_world import no_gsd
 from wxcode_jupyter.errors import AlreadyInitialized, CommandFailed, GsdMissing
 from wxcode_jupyter.magics import CommandResult, Help, NextStep, UsageMistake
 from wxcode_jupyter.models import CommandStatus

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.notebooks import code_notebook
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 QUICKSTART = NOTEBOOKS / "01-quickstart.ipynb"
 RETURN_VISIT = NOTEBOOKS / "02-resume-and-next-milestone.ipynb"
@@ -85,23 +87,7 @@ def run(notebook: Path, folder: Path, environment: dict[str, str], **parameters:
 
 def write_notebook(path: Path, *cells: str) -> Path:
     """Write a notebook of code cells, whose ids are c0, c1..."""
-    notebook = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "execution_count": None,
-                "id": f"c{number}",
-                "metadata": {},
-                "outputs": [],
-                "source": source,
-            }
-            for number, source in enumerate(cells)
-        ],
-        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(code_notebook(cells)))
     return path
 
 

@@ -75,9 +75,9 @@ async def test_what_works_is_not_ended(idle_api: Api, idle_project: dict[str, An
     await until(lambda: state() != "busy" or time.monotonic() - since > 2.5 * TIMEOUT_S)
 
     assert state() == "busy"
-    idle_api.json("POST", f"{path}/session/interrupt")  # the stand-in takes it for "enough"
+    idle_api.json("POST", f"{path}/session/interrupt")
     await until(lambda: state() == "exited")
-    assert idle_api.json("GET", f"/commands/{command['id']}")["status"] == "completed"
+    assert idle_api.json("GET", f"/commands/{command['id']}")["status"] == "interrupted"
 
 
 async def test_what_is_watched_is_not_ended(

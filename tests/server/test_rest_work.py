@@ -174,6 +174,16 @@ class TestCommands:
         assert error["details"] == {"field": "status"}
         api.refused("GET", f"{path}/commands", 400, "invalid_id", params={"milestone_id": "x"})
 
+    def test_what_waits_can_be_withdrawn(self, api: Api, path: str) -> None:
+        command = api.json("POST", f"{path}/commands", 202, json={"text": "hello"})
+
+        withdrawn = [api.json("DELETE", f"/commands/{command['id']}") for _ in range(2)]
+
+        assert (withdrawn[0]["status"], withdrawn[0]["delivering_at"]) == ("interrupted", None)
+        assert withdrawn[0] == withdrawn[1] == api.json("GET", f"/commands/{command['id']}")
+        assert api.json("GET", f"{path}/session")["queued"] == 0
+        api.refused("DELETE", f"/commands/{UNKNOWN_ID}", 404, "not_found")
+
     def test_a_milestone_of_another_project_is_refused(self, api: Api, path: str, new_project: NewProject) -> None:
         milestone = new_milestone(api, new_project())
 

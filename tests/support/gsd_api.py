@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.fake_api import FakeApi, no_gsd
+from tests.support.fake_api import FakeApi
+from tests.support.fake_world import no_gsd
 
 Effect = Callable[[dict[str, Any]], dict[str, Any] | None]
 

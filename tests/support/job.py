@@ -94,21 +94,18 @@ class Job:
             (self.workspace / ".planning").mkdir()
             (self.workspace / ".planning" / "PROJECT.md").write_text("# The program\n")
         self.server = self.new_server(store_url, **options)
-        self._stack = ExitStack()
 
     def new_server(self, store_url: str = "", folder: Path | None = None, **options: Any) -> WxServer:
         """Return another server, not started; by default with the same folders, as after a restart."""
         return WxServer(folder or self.folder, self.home.env(), self.executable, store_url=store_url, **options)
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self.model)
-        self._stack.callback(lambda: self.server.stop())
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(self.model)
+            stack.callback(lambda: self.server.stop())  # the one of that time: a test may put another in its place
             self.server.start()
-        except BaseException:
-            self._stack.close()
-            raise
-        self.client: Client = self._stack.enter_context(self.server.client())
+            self.client: Client = stack.enter_context(self.server.client())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

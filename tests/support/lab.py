@@ -8,17 +8,18 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.support.cli import claude_executable
 from tests.support.job import until
+from tests.support.notebooks import code_notebook
 from wxcode_jupyter import Client
 from wxcode_jupyter.testing.scripted_model import ScriptedModel
 from wxcode_jupyter.testing.world import World
@@ -51,19 +52,16 @@ class Lab:
         self.model = ScriptedModel()
         self._folder = folder
         self._executable = claude_executable(version)
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
-            self._stack.enter_context(self.model)
+        with ExitStack() as stack:
+            stack.enter_context(self.model)
             self.world = World(self._folder, self.model.url, self._executable, workspace="demo")
-            self._start()
-            self.client = self._stack.enter_context(Client.connect(environ=self.server.environ))
+            self._start(stack)
+            self.client = stack.enter_context(Client.connect(environ=self.server.environ))
             self.project = self.client.create_project("demo", workspace_path=str(self.world.workspace))
-            self._browser = self._stack.enter_context(_chromium())
-        except BaseException:
-            self._stack.close()
-            raise
+            self._browser = stack.enter_context(_chromium())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -72,7 +70,7 @@ class Lab:
     def open(self, name: str, *cells: str, theme: Literal["light", "dark"] = "light") -> Notebook:
         """Open a new notebook of these cells, in a window of its own; none is run yet."""
         file = self._folder / f"{name}.ipynb"
-        file.write_text(json.dumps(_notebook(cells)))
+        file.write_text(json.dumps(code_notebook(cells)))
         context = self._browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=theme)
         self._stack.callback(context.close)
         page = context.new_page()
@@ -80,7 +78,7 @@ class Lab:
         page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
         return Notebook(page)
 
-    def _start(self) -> None:
+    def _start(self, stack: ExitStack) -> None:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
         command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.extension_manager=readonly"]
         command += ["--LabApp.expose_app_in_browser=True"]
@@ -94,8 +92,8 @@ class Lab:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._stack.callback(process.wait)
-        self._stack.callback(self.world.end_processes)
+        stack.callback(process.wait)
+        stack.callback(self.world.end_processes)
         self.server = until(lambda: self.world.server(process.pid), timeout_s=60, what="JupyterLab")
 
 
@@ -130,22 +128,3 @@ def _chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def _notebook(cells: Sequence[str]) -> dict[str, Any]:
-    return {
-        "cells": [
-            {
-                "cell_type": "code",
-                "execution_count": None,
-                "id": f"c{number}",
-                "metadata": {},
-                "outputs": [],
-                "source": source,
-            }
-            for number, source in enumerate(cells)
-        ],
-        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }

@@ -11,6 +11,8 @@ import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -88,7 +90,7 @@ async def replace(store: Store, target: str, racer: str) -> bool:
 
 async def create_name(store: Store, name: str, racer: str) -> bool:
     """Race to create a project of this name, each racer in a folder of its own."""
-    return await _create(store, name, f"/work/{name}-{racer}")
+    return await _create(store, name, f"/projects/{name}-{racer}")
 
 
 async def create_folder(store: Store, folder: str, racer: str) -> bool:
@@ -135,23 +137,18 @@ class _Children:
 
 
 def _race_in_process(race: Race, number: int, thread_count: int, barrier: Barrier, sender: Connection) -> None:
-    wins: list[tuple[str, str]] = []
-    errors: list[BaseException] = []
+    def run(racer: str) -> list[tuple[str, str]]:
+        with ExitStack() as undo:
+            undo.callback(barrier.abort)  # the others wait for no racer that has fallen
+            wins = asyncio.run(_race_in_thread(race, racer, barrier))
+            undo.pop_all()
+        return wins
 
-    def run(racer: str) -> None:
-        try:
-            wins.extend(asyncio.run(_race_in_thread(race, racer, barrier)))
-        except BaseException as error:
-            errors.append(error)
-            barrier.abort()
-
-    threads = [threading.Thread(target=run, args=(f"{number}.{each}",)) for each in range(thread_count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(thread_count) as pool:
+        racers = [pool.submit(run, f"{number}.{each}") for each in range(thread_count)]
+    errors = [error for racer in racers if (error := racer.exception())]
     real = [error for error in errors if not isinstance(error, threading.BrokenBarrierError)]
-    sender.send((real or errors)[0] if errors else wins)
+    sender.send((real or errors)[0] if errors else [win for racer in racers for win in racer.result()])
     sender.close()
 
 

@@ -9,10 +9,11 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from wxcode_jupyter.models import TermSize
 from wxcode_jupyter.terminal.pool import SpawnSpec, TerminalPool
+from wxcode_jupyter.terminal.process import KeeperClient
 from wxcode_jupyter.terminal.screen import ScreenView
 from wxcode_jupyter.terminal.session import TerminalSession
 
@@ -34,6 +35,17 @@ def python(program: str) -> tuple[str, ...]:
 def shell(script: str) -> tuple[str, ...]:
     """Return the command line that runs a shell script."""
     return ("/bin/sh", "-c", script)
+
+
+#: Prints "up", and ignores whatever asks it to end.
+STUBBORN = python("""
+    import signal
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    print("up", flush=True)
+    while True:
+        signal.pause()
+""")
 
 
 def descriptors() -> list[str]:
@@ -72,11 +84,18 @@ def processes_with(variable: str) -> list[int]:
 
 @dataclass
 class Bench:
-    """A folder for keeper, workspaces and journals, and the pools on it."""
+    """A folder for keeper, workspaces and journals, and the pools on it; they are closed with the ``with`` block."""
 
     folder: Path
     pools: list[TerminalPool] = field(default_factory=list)
     journals: int = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for pool in self.pools:
+            await pool.close_all()
 
     @property
     def runtime_dir(self) -> str:
@@ -155,3 +174,32 @@ async def screen_until(
                 await changed.wait()
     finally:
         unsubscribe()
+
+
+async def keeper_pid(bench: Bench) -> int:
+    """Return the keeper's process id; one is started where none runs."""
+    client = await KeeperClient.connect(bench.runtime_dir)
+    client.close()
+    return client.pid
+
+
+def server_script(bench: Bench, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command line of a server that opens one session and then does nothing; it prints the pids."""
+    bench.workspace()
+    program = f"""
+import asyncio, json
+from pathlib import Path
+from tests.support.terminal import Bench, output_until
+from wxcode_jupyter.terminal.process import KeeperClient
+
+async def main():
+    bench = Bench(Path({str(bench.folder)!r}), journals=100)
+    session = await bench.open({argv!r})
+    await output_until(session, b"up")
+    keeper = await KeeperClient.connect(bench.runtime_dir)
+    print(json.dumps({{"child": session.pid, "keeper": keeper.pid}}), flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    return (python("")[0], "-c", program)

@@ -31,6 +31,16 @@ async def opened(work: Work, folder: Path | None = None, **changes: str) -> Repo
     return repository
 
 
+async def grown_too_large(work: Work, monkeypatch: pytest.MonkeyPatch) -> tuple[Repository, str]:
+    """Return a repository and a tree of it, whose file has become too large to be looked at since."""
+    work.write("grows.txt", "1\n")
+    repository = await opened(work)
+    tree = (await repository.picture()).tree
+    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
+    work.write("grows.txt", "x" * 11)
+    return repository, tree
+
+
 async def paths(work: Work, folder: Path | None = None) -> dict[str, str]:
     """Return the contents of a picture by path."""
     picture = await (await opened(work, folder)).picture(also=(".planning",), never=(HOLDER,))
@@ -179,11 +189,7 @@ async def test_changes_name_each_file_and_count_its_lines_and_leave_no_object_be
 
 
 async def test_what_cannot_be_looked_at_is_not_called_deleted(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    work.write("grows.txt", "1\n")
-    repository = await opened(work)
-    tree = (await repository.picture()).tree
-    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
-    work.write("grows.txt", "x" * 11)
+    repository, tree = await grown_too_large(work, monkeypatch)
     assert await repository.changes(tree) == ()
 
 
@@ -316,11 +322,7 @@ async def test_what_git_ignores_by_now_is_not_overwritten(work: Work, tmp_path: 
 
 
 async def test_what_could_not_be_saved_is_not_overwritten(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    work.write("grows.txt", "1\n")
-    repository = await opened(work)
-    tree = (await repository.picture()).tree
-    monkeypatch.setattr(git, "SIZE_LIMIT_BYTES", 10)
-    work.write("grows.txt", "x" * 11)
+    repository, tree = await grown_too_large(work, monkeypatch)
     assert await repository.restore(tree, await repository.picture()) == (0, 0)
     assert (work.folder / "grows.txt").read_text() == "x" * 11
 

@@ -20,6 +20,7 @@ ENTER = b"\r"
 ESCAPE = b"\x1b"
 CLEAR_BOX = b"\x03"  # Ctrl-C: empties a box with a text; a second one within 0.8 s ends the CLI
 TEXT_LIMIT_BYTES = 64 * 1024
+_MIXED_S = 1.0  # how long a text must stand in the box together with another: a slow CLI may draw it in between
 _PASTE = (b"\x1b[200~", b"\x1b[201~")
 
 
@@ -110,10 +111,20 @@ async def put(
     if not screens.read(await terminal.screen()).free:
         raise NotFree
     await terminal.write(_PASTE[0] + defused(text).encode() + _PASTE[1])
-    deadline = asyncio.get_running_loop().time() + settle_s
+    clock = asyncio.get_running_loop().time
+    deadline, mixed_since = clock() + settle_s, None
     while not (alone() and await confirm(terminal, text)):
         screen = await terminal.screen()
-        if screens.read(screen).asks or asyncio.get_running_loop().time() > deadline:
+        reading = screens.read(screen)
+        if not (reading.box and screens.holds_more(reading.box, text)):
+            mixed_since = None
+        elif (mixed_since := mixed_since or clock()) + _MIXED_S < clock():
+            raise AttentionNeeded(
+                "Something else stands beside the text in Claude's input box; Enter was not pressed. Look at the "
+                "terminal, and clear the box.",
+                screen="\n".join(screen.lines),
+            )
+        if reading.asks or clock() > deadline:
             raise AttentionNeeded(
                 "The text did not appear in Claude's input box as it should; Enter was not pressed. "
                 "Look at the terminal, and clear the box or answer what is shown.",

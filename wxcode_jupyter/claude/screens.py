@@ -79,6 +79,7 @@ _CHOSEN = re.compile(r"^\s*❯ \S")
 _RULE = re.compile(r"─{8,}.*─|─{8,}")
 _PROMPT = re.compile(r"^\s?[❯>!]\s?")
 _IN_BOX = re.compile(r"  |$")  # what the second and later rows of the box begin with
+_BLOCK = re.compile(r"\[Pastedtext#\d+(?:\+\d+lines?)?\]")  # a pasted text, without its blanks
 _HIGH = 10  # rows of a box that may be cut off at its head
 _SPINNER = re.compile(r"^\s?[·✢✳✶✻✽*∗+●◐◓◑◒⠀-⣿] \S.*…")
 
@@ -178,13 +179,19 @@ def holds(box: str, text: str) -> bool:
     shown, meant = _compared(box), _compared(text)
     if shown == meant or _painted_over(shown, meant, most=2 * sum(map(_is_symbol, text))):
         return True
-    if re.fullmatch(r"\[Pastedtext#\d+(?:\+\d+lines?)?\]", shown):
+    if _BLOCK.fullmatch(shown):
         return True
     # A long text may be cut in its middle by the CLI: "head[...Truncated text #1 +12 lines...]tail".
     truncated = re.fullmatch(r"(.*?)\[\.\.\.Truncatedtext#\d+\+\d+lines\.\.\.\](.*)", shown, re.S)
     if truncated:
         return meant.startswith(truncated[1]) and meant.endswith(truncated[2])
     return (len(shown) > 200 or box.count("\n") + 1 >= _HIGH) and meant.endswith(shown)
+
+
+def holds_more(box: str, text: str) -> bool:
+    """Whether the input box shows ``text`` and something else beside it, as what somebody has typed there."""
+    shown, meant = _compared(box), _compared(text)
+    return not holds(box, text) and bool(meant) and (meant in shown or _BLOCK.search(shown) is not None)
 
 
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import BudgetExhausted, CommandTimeout, InvalidRequest
 from ..models import Command
-from .waiting import STEP_S
+from .following import STEP_S
 
 COST_PATIENCE_S = 5.0  # Claude Code writes its transcript in batches
 

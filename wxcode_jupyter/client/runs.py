@@ -22,10 +22,10 @@ from ..errors import (
 from ..evidence import CommandSummary
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, now
 from .budgets import Budget, Spending
+from .following import Observer, Progress
 from .gsd import GsdStatus, GsdStep
 from .limits import LIMITED, OnLimit
 from .policies import Policy
-from .waiting import Observer, Progress
 
 if TYPE_CHECKING:
     from .api import Client

@@ -37,6 +37,7 @@ _PLAIN: dict[str, Plain] = {
     "log": commands.log,
     "screen": commands.screen,
     "terminal": commands.screen,
+    "withdraw": work.withdraw,
     "interrupt": commands.interrupt,
     "stop": commands.stop,
     "complete": work.complete,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..client.waiting import Progress
+from ..client import Progress
 from .cards import clean_line, clock
 
 _WIDTH = 76  # a milestone's command, and a line that a notebook does not break

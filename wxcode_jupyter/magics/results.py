@@ -11,40 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 from ..client import Check, Client, GsdStatus, Project
-from ..client.describe import describe
 from ..client.policies import describe as describe_question
-from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Question, SessionInfo, SessionState
-from .cards import Badge, Card, Now, Tone, clean_line, clock
+from ..models import Command, Event, Milestone, Question, SessionInfo, SessionState
+from .cards import Badge, Card, Now, clock
 from .evidence import Evidence, squeezed
 from .export import scrap, to_plain
 from .gsd_rows import phase_table, progress_rows
 from .live import Live
+from .rows import command_badge, milestone_badge, outcome_notes, queue, row, session_badge, title, work
 
 V = TypeVar("V")
 
-_SESSION_TONES: dict[SessionState, Tone] = {
-    SessionState.STARTING: "busy",
-    SessionState.ATTENTION: "needed",
-    SessionState.IDLE: "good",
-    SessionState.BUSY: "busy",
-    SessionState.WAITING: "needed",
-    SessionState.EXITED: "bad",
-}
-_MILESTONE_TONES: dict[MilestoneStatus, Tone] = {
-    MilestoneStatus.IN_PROGRESS: "busy",
-    MilestoneStatus.COMPLETED: "good",
-    MilestoneStatus.FAILED: "bad",
-}
-_COMMAND_TONES: dict[CommandStatus, Tone] = {
-    CommandStatus.DELIVERING: "busy",
-    CommandStatus.ACCEPTED: "busy",
-    CommandStatus.COMPLETED: "good",
-    CommandStatus.FAILED: "bad",
-    CommandStatus.INTERRUPTED: "needed",
-}
-_OPEN_OUTCOMES = ("asks", "limited")  # completed, and not done
-_TITLE_LIMIT = 80  # a milestone's command has 76
-_MESSAGE_LIMIT = 600
 _HOW_TO_ANSWER = "Answer it: `%wxmilestone answer CHOICE` (a label or its beginning), or in the terminal."
 
 
@@ -153,7 +130,7 @@ class Listing(Result, Sequence[V]):
         return iter(self.items)
 
     def _card(self) -> Card:
-        return Card(self.title, tables=[[_row(item) for item in self.items]], notes=self.notes)
+        return Card(self.title, tables=[[row(item) for item in self.items]], notes=self.notes)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -172,15 +149,15 @@ class MilestoneResult(Result):
         milestone, evidence = self.milestone, self.evidence
         rows = [("id", milestone.id)]
         rows += [("completed", clock(milestone.completed_at))] if milestone.completed_at else []
-        rows += [("command", clean_line(self.command.text, _TITLE_LIMIT))] if self.command else []
+        rows += [("command", title(self.command))] if self.command else []
         return Card(
             milestone.element_name,
-            Badge(str(milestone.status), _MILESTONE_TONES.get(milestone.status, "quiet")),
+            milestone_badge(milestone),
             rows,
             [evidence.table()] if evidence else [],
             evidence.screen if evidence else "",
             self.notes,
-            _work(self.command, self.session, evidence),
+            work(self.command, self.session, evidence),
         )
 
 
@@ -193,16 +170,16 @@ class CommandResult(Result):
     evidence: Evidence | None = None
 
     def _scrap(self) -> str | None:
-        return f"wxcode.{clean_line(self.command.text, _TITLE_LIMIT)}" if self.evidence else None
+        return f"wxcode.{title(self.command)}" if self.evidence else None
 
     def _card(self) -> Card:
         command, evidence = self.command, self.evidence
         return Card(
-            clean_line(command.text, _TITLE_LIMIT),
-            _command_badge(command),
+            title(command),
+            command_badge(command),
             block=evidence.screen if evidence else "",
             notes=self.notes,
-            now=_work(command, self.session, evidence),
+            now=work(command, self.session, evidence),
         )
 
 
@@ -233,27 +210,27 @@ class SessionStatus(Result):
         if session.state.live:
             rows.append(("process", f"{session.pid}, since {clock(session.started_at)}"))
         if session.queued:
-            rows.append(("queued", _queue(session)))
+            rows.append(("queued", queue(session)))
         rows += [("background", "; ".join(session.background))] if session.background else []
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
         rows += [("asks", describe_question(question)) for question in self.questions]
         for each in self.evidence:
             command = each.summary.command
-            rows += [("command", clean_line(command.text, _TITLE_LIMIT)), *_work(command, None, each).rows]
+            rows += [("command", title(command)), *work(command, None, each).rows]
         # An orderly end needs no picture.
         shown = session.screen if session.attention or session.exit_code else "".join(e.screen for e in self.evidence)
         last = self.evidence[-1].summary.command if self.evidence else None
-        hints = (*_outcome_notes(last), *((_HOW_TO_ANSWER,) if self.questions else ()))
+        hints = (*outcome_notes(last), *((_HOW_TO_ANSWER,) if self.questions else ()))
         return Card(
             project.name,
-            Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet")),
+            session_badge(session),
             [("folder", project.workspace_path)],
             [
                 progress_rows(self.gsd) if self.gsd else [],
                 phase_table(self.gsd.progress) if self.gsd else [],
-                [_row(item) for item in self.milestones],
-                [_row(item) for item in self.commands],
+                [row(item) for item in self.milestones],
+                [row(item) for item in self.commands],
                 *(each.table() for each in self.evidence),
             ],
             notes=self.notes,
@@ -267,7 +244,7 @@ class Questions(Listing[Question]):
 
     def _card(self) -> Card:
         rows = [(question.id, describe_question(question)) for question in self.items if question.open]
-        answered = [_row(question) for question in self.items if not question.open]
+        answered = [row(question) for question in self.items if not question.open]
         notes = (_HOW_TO_ANSWER,) if rows else ("Claude asks nothing now.",)
         return Card(self.title, tables=[answered], notes=self.notes, now=Now(rows, notes=notes))
 
@@ -311,81 +288,6 @@ class DoctorReport(Listing[Check]):
     def ok(self) -> bool:
         """Whether every check passed."""
         return all(check.ok for check in self.items)
-
-
-def _row(item: object) -> list[str | Badge]:
-    match item:
-        case Project():
-            return [item.name, Badge(str(item.status)), item.workspace_path]
-        case Milestone():
-            tone = _MILESTONE_TONES.get(item.status, "quiet")
-            return [item.element_name, Badge(str(item.status), tone), item.id]
-        case Command():
-            return [clock(item.created_at), _command_badge(item), clean_line(item.text, _TITLE_LIMIT)]
-        case Question():
-            by = Badge(item.answered_by or ("waits" if item.open else "dropped"), "needed" if item.open else "quiet")
-            return [clock(item.asked_at), by, f"{item.title} -> {'; '.join(item.answer) or '?'}"]
-        case Event():
-            return [clock(item.created_at), item.type, clean_line(describe(item), 2 * _TITLE_LIMIT)]
-        case Check():
-            remedy = f"-> {item.remedy}" if item.remedy and not item.ok else ""
-            return [_check_badge(item), item.name, f"{item.detail} {remedy}"]
-    return [str(item)]
-
-
-def _check_badge(check: Check) -> Badge:
-    if check.ok:
-        return Badge("ok", "good")
-    return Badge("TO DO", "needed") if check.to_do else Badge("MISSING", "bad")
-
-
-def _command_badge(command: Command) -> Badge:
-    if command.outcome in _OPEN_OUTCOMES:
-        return Badge(str(command.outcome), "needed")
-    return Badge(str(command.status), _COMMAND_TONES.get(command.status, "quiet"))
-
-
-def _outcome_notes(command: Command | None) -> tuple[str, ...]:
-    """Return what to know of a turn that has ended and is not done."""
-    match command.outcome if command else None:
-        case "asks" if command is not None and command.missing:
-            return (
-                f"Claude ended its turn without {command.missing}, by which GSD's command is done: answer what it "
-                "says with `%wxmilestone send`.",
-            )
-        case "asks":
-            return ("Claude ended its turn with a question: answer it with `%wxmilestone send`.",)
-        case "limited" if command is not None and command.resets_at:
-            return (f"A usage limit was reached; it resets at {clock(command.resets_at)}.",)
-        case "limited":
-            return ("A usage limit was reached.",)
-    return ()
-
-
-def _work(command: Command | None, session: SessionInfo | None, evidence: Evidence | None) -> Now:
-    """Return how a command is doing, and what it has done."""
-    rows = []
-    if command is not None:
-        outcome = f", {command.outcome}" if command.outcome else ""
-        rows.append(("status", f"{command.status}{outcome}"))
-        rows += [("error", command.error)] if command.error else []
-        if command.last_message:
-            cut = command.last_message[:_MESSAGE_LIMIT]
-            rows.append(("Claude said", cut + ("…" if len(cut) < len(command.last_message) else "")))
-    rows += evidence.rows() if evidence else []
-    rows += [("session", _state(session))] if session else []
-    return Now(rows, notes=_outcome_notes(command))
-
-
-def _queue(session: SessionInfo) -> str:
-    if session.limited_until is None:
-        return str(session.queued)
-    when = f"{session.limited_until.astimezone():%Y-%m-%d %H:%M}"
-    return f"{session.queued}, held by a usage limit until {when}; `%wxmilestone resume --now` sends at once"
-
-
-def _state(session: SessionInfo) -> str:
-    return f"{session.state}: {session.message}" if session.message else str(session.state)
 
 
 def open_questions(client: Client, project: Project) -> tuple[Question, ...]:

@@ -151,6 +151,13 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         ),
         Subcommand("screen", "what the terminal shows now, as text", options=_COMMON),
         Subcommand("terminal", "the terminal, as text", options=_COMMON),
+        Subcommand(
+            "withdraw",
+            "take a queued command back, never to be sent: the one with this id, else the newest that waits",
+            "name?",
+            "ID",
+            options=_COMMON,
+        ),
         Subcommand("interrupt", "interrupt what Claude does, as Esc does; the session lives on", options=_COMMON),
         Subcommand("stop", "end the session; the conversation can be resumed", options=_COMMON),
         Subcommand("complete", "mark a milestone completed: our record only", "name?", "MILESTONE", options=_COMMON),

@@ -156,6 +156,8 @@ def _case(command: Command, unanswered: Sequence[str], *, settled: bool) -> Case
     if command.status is CommandStatus.COMPLETED:
         reason = "" if settled else _unfinished(command)
         return Case(command, "failed" if reason else "passed", reason, spent)
+    if command.withdrawn:
+        return Case(command, "not done", command.error or "It was withdrawn.", spent)
     asked = "".join(f"Nobody has answered: {question} " for question in unanswered)
     match command.status:
         case CommandStatus.FAILED:

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from IPython.display import display
 
-from ..client import Project
-from ..client.waiting import Observer
+from ..client import Observer, Project
 from ..errors import WxcodeError
 from ..models import Command, CommandStatus
 from .context import Context

@@ -87,6 +87,17 @@ def deliver(
     return _command_result(context, project, command, notes, evidence_of(context, line, command))
 
 
+def withdraw(context: Context, line: Line) -> CommandResult:
+    """Take a queued command back: the one with this id, else the newest that waits."""
+    client, project = context.client, context.project(line["project"])
+    if line.taken:
+        return CommandResult(command=client.withdraw(line.taken))
+    waiting = client.commands(project, statuses=[CommandStatus.QUEUED], last=1)
+    if not waiting:
+        raise Mistake(f"No command of {project.name!r} waits in the queue.", line.subcommand.usage)
+    return CommandResult(command=client.withdraw(waiting[-1]))
+
+
 def complete(context: Context, line: Line) -> Result:
     """Mark a milestone completed."""
     return _mark(context, line, MilestoneStatus.COMPLETED)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from jupyter_core.utils import ensure_async
@@ -18,6 +19,9 @@ from ..errors import InvalidBody, WxcodeError
 from ..models import check_id
 from ..service.app import Service
 from .schemas import check
+
+#: What Jupyter's authorizer is asked about.
+PROJECT, SESSION, MILESTONE = "wxcode:project", "wxcode:session", "wxcode:milestone"
 
 #: HTTP status by the error's ``code``; a subclass without a row has its parent's.
 STATUS: dict[str, int] = {
@@ -60,6 +64,9 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     return value
+
+
+Member = TypeVar("Member", bound=StrEnum)
 
 
 class ServiceMixin(JupyterHandler):
@@ -109,6 +116,13 @@ class WxcodeHandler(ServiceMixin, APIHandler):
     def page(self) -> dict[str, int]:
         """Return ``skip`` and ``limit`` from the query."""
         return {"skip": self.integer("skip", 0, 0, 10**12), "limit": self.integer("limit", 100, 1, 1000)}
+
+    def member(self, enum: type[Member], text: str, field: str) -> Member:
+        """Return the member of an enumeration that a query's ``field`` names."""
+        try:
+            return enum(text)
+        except ValueError:
+            raise InvalidBody(f"{field} is one of {', '.join(each.value for each in enum)}.", field=field) from None
 
     def reply(self, value: Any, status: int = 200) -> None:
         """Answer with JSON."""

@@ -1,13 +1,15 @@
-"""The queue: texts for Claude, in order, each delivered and acknowledged once."""
+"""The queue: texts for Claude, in order, each delivered and acknowledged once, unless it is withdrawn before."""
 
 from __future__ import annotations
 
 from ..claude.delivery import check_text
-from ..errors import Conflict, InvalidBody
-from ..models import Command, CommandStatus, check_id
+from ..errors import Conflict, InvalidBody, NotQueued
+from ..models import Command, CommandStatus, check_id, now
 from ..store.base import Store
 from .events import EventLog
 from .sessions import Sessions
+
+WITHDRAWN = "It was withdrawn before it was delivered; nothing of it was sent."
 
 
 class Commands:
@@ -53,4 +55,27 @@ class Commands:
                 await self._events.store_now(project_id, "command_queued", data, key=f"queued:{command.id}")
             finally:
                 self._sessions.enqueued(project_id)  # it is in the queue, whatever became of the news
+        return command
+
+    async def withdraw(self, command_id: str) -> Command:
+        """Take a command out of the queue: it ends ``interrupted`` (``withdrawn``), and is never delivered.
+
+        Against a delivery that begins at the same moment exactly one of the two wins. May be repeated.
+
+        Raises:
+            NotFound: no such command.
+            NotQueued: it is on its way to Claude, was accepted, or has ended.
+        """
+        changes = {"status": CommandStatus.INTERRUPTED, "error": WITHDRAWN, "completed_at": now()}
+        command = await self._store.move_command(check_id(command_id), {CommandStatus.QUEUED}, changes)
+        command = command or await self._store.get_command(command_id)
+        if not command.withdrawn:
+            raise NotQueued(
+                f"Only a command that waits in the queue can be withdrawn, and this one is {command.status}. "
+                + ("It stays as it is." if command.status.final else "`interrupt` ends what Claude does."),
+                command_id=command.id,
+                status=command.status.value,
+            )
+        data = {"command_id": command.id, "last_message": "", "error": WITHDRAWN, "outcome": None, "withdrawn": True}
+        await self._events.store_now(command.output_project_id, "command_interrupted", data, key=f"ended:{command.id}")
         return command

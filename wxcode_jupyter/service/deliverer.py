@@ -2,7 +2,8 @@
 
 A command whose text did not appear in the box as it should is neither lost nor typed again: it *stands* there, as
 ``delivering``, until the text appears after all (Enter is pressed then), the user presses Enter himself (the hook or
-the transcript tells), or the box has been emptied (it goes back to its place in the queue).
+the transcript tells), or the box has been emptied (it goes back to its place in the queue, or fails where it was typed
+twice and nobody typed at it).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -28,7 +30,12 @@ _ENTER_READ_S = 1.0  # how long the CLI may take to read Enter
 _INPUT_HOLD_S = 2.0  # how long a client's keys wait for a delivery
 _NO_KEYS = re.compile(rb"\x1b\[(?:<[\d;]*[Mm]|[IO])")  # the mouse, and the window's focus
 _HELD_LOOK_S = 30.0  # how often it is looked whether a usage limit is over
+_TRIES = 2  # how often a text is typed that does not appear
 _ALONE_S = 1.0  # how long ago a client's keys must be for the box to show all that stands in it
+NEVER_APPEARED = (
+    "The text was typed twice and did not appear in Claude's input box as it should, so Enter was not pressed: nothing "
+    "of it was submitted. Send it in other words, or put it into a file and name that."
+)
 
 
 class Deliverer:
@@ -65,6 +72,7 @@ class Deliverer:
         self._output = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._client_typed_at = self._stands_since = self._sent_at = float("-inf")
+        self._unseen: Counter[str] = Counter()  # how often a command's text was typed, by nobody else, and not seen
         self._sent = ""  # the text for which Enter was pressed last
 
     @property
@@ -85,14 +93,18 @@ class Deliverer:
 
     async def write_from_client(self, data: bytes) -> None:
         """Pass on a client's keys; during a delivery they wait, two seconds at most, so that nothing is interleaved."""
-        try:
-            async with asyncio.timeout(_INPUT_HOLD_S):
-                await self._free.wait()
-        except TimeoutError:
+        if not await self.until_free():
             log.warning("Project %s: a delivery took long; a client's input is let through.", self._project_id)
         await self._terminal.write(data)
         if _NO_KEYS.sub(b"", data):
             self._client_typed_at = self._loop.time()
+
+    async def until_free(self) -> bool:
+        """Wait until nothing is being typed, for two seconds at most, and tell whether it is so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_INPUT_HOLD_S):
+                await self._free.wait()
+        return not self.typing
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
@@ -123,6 +135,7 @@ class Deliverer:
         except StoreUnavailable:
             return False
         begin()
+        began = self._loop.time()
         with self.hold():
             try:
                 await delivery.put(self._terminal, command.text, changed=self.changed, alone=self._is_alone)
@@ -131,6 +144,7 @@ class Deliverer:
             except AttentionNeeded as error:
                 self._turns.stand(command)
                 self._stands_since = self._loop.time()
+                self._unseen[command.id] += self._client_typed_at + _ALONE_S < began
                 self._watch.undelivered(error.message, await self._terminal.screen())
             except TerminalClosed:
                 self._turns.submit(command)  # how far it got, the transcript will tell
@@ -180,8 +194,14 @@ class Deliverer:
                     await self._submitted(command)
         elif self._watch.withdrawn(turn=self._turns.active):
             self._turns.stand(None)
-            self._recorder.requeue(command, "The text was taken out of the box before Enter was pressed.")
+            self._put_back(command)
             self.maybe_queued = True
+
+    def _put_back(self, command: Command) -> None:
+        if self._unseen[command.id] < _TRIES:
+            self._recorder.requeue(command, "The text was taken out of the box before Enter was pressed.")
+        else:
+            self._recorder.fail(command, NEVER_APPEARED)
 
     async def empty_kept_box(self) -> None:
         """Take out of the box what the CLI has taken and yet left there, or nothing could be delivered any more.

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 
 from ..claude import transcript
@@ -71,24 +71,21 @@ class Forks:
         )
         existed = await asyncio.to_thread(_check_empty, folder)
         options = {key: value for key, value in asdict(await self._store.get_options(first.id)).items() if key in _KEPT}
-        second: OutputProject | None = None
-        cut: Cut | str = ""
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(asyncio.to_thread, _restore, folder, existed=existed)
             second = await self._projects.create(
                 name, workspace_path=folder, kb_id=first.kb_id, stack_id=first.stack_id, options=options
             )
+            undo.push_async_callback(asyncio.to_thread, _remove, folder)
+            undo.push_async_callback(self._store.delete_project, second.id)
             cut = await self._cut(first, milestone)
+            if isinstance(cut, Cut) and cut.path:
+                undo.push_async_callback(asyncio.to_thread, _unlink, cut.path)
             await self._checkpoints.copy(checkpoint, workspace, folder)
             copy = await self._copy(milestone, second)
             if isinstance(cut, Cut) and cut.path:
                 await self._adopt(cut.claude_session_id, cut.path, workspace, second)
-        except BaseException:
-            if second is not None:
-                await self._store.delete_project(second.id)
-            await asyncio.to_thread(_clear, folder, existed=existed, ours=second is not None)
-            if isinstance(cut, Cut) and cut.path:
-                await asyncio.to_thread(_unlink, cut.path)
-            raise
+            undo.pop_all()
         told = {"milestone_id": milestone_id, "ref": checkpoint, "project_id": second.id, "name": second.name}
         await self._events.store_now(first.id, "forked", told)
         note = "" if isinstance(cut, Cut) else f"It begins a conversation of its own: of the first one, {cut}"
@@ -146,15 +143,17 @@ def _check_empty(folder: str) -> bool:
     return True
 
 
-def _clear(folder: str, *, existed: bool, ours: bool) -> None:
+def _remove(folder: str) -> None:
+    shutil.rmtree(folder, ignore_errors=not os.path.isdir(folder))
+
+
+def _restore(folder: str, *, existed: bool) -> None:
     """Make a folder what it was: new, or empty; one that became another project's meanwhile is left alone."""
-    if ours:
-        shutil.rmtree(folder, ignore_errors=not os.path.isdir(folder))
     if existed:
         os.makedirs(folder, exist_ok=True)
-    elif not ours:
-        with suppress(OSError):  # it was not made, or has something in it by now
-            os.rmdir(folder)
+        return
+    with suppress(OSError):  # it was not made, or has something in it by now
+        os.rmdir(folder)
 
 
 def _unlink(path: str) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import Any
 
-from ..claude import delivery, menu, screens
+from ..claude import menu, screens
 from ..claude.hooks import HookSpool
 from ..claude.screens import Kind
 from ..claude.sheet import Sheet, read_sheet
@@ -21,6 +21,7 @@ from ..models import Attention, OutputProject, Question, SessionInfo, SessionSta
 from ..terminal.session import TerminalSession
 from .answering import answer_on
 from .deliverer import Deliverer
+from .escape import Escape
 from .listener import Listener
 from .questions import Questions
 from .recorder import Recorder
@@ -38,7 +39,7 @@ _UNKNOWN = "No conversation found with session ID"
 class LiveSession:
     """A CLI in its terminal, followed.
 
-    Created by `sessions.py`; ``run`` is its task and returns when the process is dead and all is recorded.
+    Created by `launcher.py`; ``run`` is its task and returns when the process is dead and all is recorded.
     """
 
     def __init__(
@@ -79,6 +80,14 @@ class LiveSession:
         )
         self._wake = asyncio.Event()
         self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch, wake=self._wake.set)
+        self._escape = Escape(
+            terminal,
+            self._turns,
+            self._watch,
+            self.questions,
+            changed=self._deliverer.changed,
+            clock=self._loop.time,
+        )
 
     # -- what others see and ask --------------------------------------------------------------------------------
 
@@ -122,17 +131,16 @@ class LiveSession:
         await self._deliverer.write_from_client(data)
 
     async def interrupt(self) -> None:
-        """Press Esc; what runs in the background of turns that are over goes on, and is waited for no longer.
+        """Press Esc where it ends something (`escape.py`); a text that is being delivered is submitted first.
 
-        Raises ``SessionNotRunning`` when the process has ended.
+        What runs in the background of turns that are over goes on, and is waited for no longer. Raises
+        ``SessionNotRunning`` when the process has ended.
         """
         if self.terminal.closed:
             raise SessionNotRunning("The session has ended; there is nothing to interrupt.")
-        works = not self._turns.lingers or self.questions.waiting
+        await self._deliverer.until_free()
+        await self._escape.press()
         self._let_go()
-        if works:
-            self.questions.interrupted()
-            await self.terminal.write(delivery.ESCAPE)
         self._wake.set()
 
     async def answer(self, question_id: str, choices: list[Any] | None, text: str | None, by: str) -> Question:
@@ -198,7 +206,8 @@ class LiveSession:
         self._wake.set()
 
     def _watches_screen(self) -> bool:
-        return self.state is not SessionState.IDLE or self._deliverer.maybe_queued or self.questions.pending
+        idle = self.state is SessionState.IDLE and not self._deliverer.maybe_queued
+        return not idle or self.questions.pending or self._escape.shows
 
     def _hurries(self) -> bool:
         """Whether the transcript is about to show what was submitted, or that a turn is over."""

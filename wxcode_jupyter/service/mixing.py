@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..claude.prompts import has_within
 from ..models import Command
 
@@ -10,6 +12,8 @@ UNCERTAIN = (
     "Claude Code did not acknowledge the text as it is; another prompt came after it. Whether the text got to Claude "
     "is not certain: look at the terminal. That prompt was: "
 )
+UNKNOWN = "The text went in together with what somebody typed in the terminal; Claude Code said to both: "
+_GOES_ON = re.compile(r"[\w:/-]")
 
 
 def mixed(prompt: str) -> str:
@@ -17,9 +21,20 @@ def mixed(prompt: str) -> str:
     return MIXED + prompt
 
 
+def unknown(said: str, command: Command) -> str:
+    """Return the error of a command of which the CLI says that it does not know it; empty where it says so of another.
+
+    ``Unknown command: /clearnow`` is said of a ``/clear`` behind which somebody has typed.
+    """
+    name = f"Unknown command: {command.text.split()[0]}"
+    if not said.startswith(name):
+        return ""
+    return UNKNOWN + said if _GOES_ON.match(said, len(name)) else said
+
+
 def quotes(error: str) -> bool:
     """Whether an error has a prompt in it, which may say anything."""
-    return error.startswith((MIXED, UNCERTAIN))
+    return error.startswith((MIXED, UNCERTAIN, UNKNOWN))
 
 
 class Others:

@@ -7,6 +7,7 @@ from ..claude.hooks import HookEvent
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
 from .changes import Accepted, Change, Ended, Requeued
+from .mixing import unknown
 
 NO_EFFECT = "Claude Code did not show that it carried this command out. Look at the terminal."
 BROKEN_OFF = "Claude Code ended while it carried this command out."
@@ -63,11 +64,13 @@ class OwnCommand:
         elif entry.kind == "own_output" and self._noted:
             reason = refusal(self._effect, entry.text)
             return self._end(CommandStatus.COMPLETED if reason is None else CommandStatus.FAILED, reason)
+        elif entry.kind == "unknown_command" and (error := unknown(entry.text, self.command)):
+            return self._end(CommandStatus.FAILED, error, begun=False)
         return []
 
     def give_up(self) -> list[Change]:
         """The box has been idle for long, and nothing has come."""
-        return self._end(CommandStatus.FAILED, NO_EFFECT) if self.command else []
+        return self._end(CommandStatus.FAILED, NO_EFFECT, begun=False) if self.command else []
 
     def on_exit(self) -> list[Change]:
         """The process is dead: what had not begun can be sent again."""
@@ -84,7 +87,7 @@ class OwnCommand:
         self._begun = True
         return [Accepted(self.command, None)]
 
-    def _end(self, status: CommandStatus, error: str | None = None) -> list[Change]:
-        taken = self._begin() if error != NO_EFFECT else []
+    def _end(self, status: CommandStatus, error: str | None = None, *, begun: bool = True) -> list[Change]:
+        taken = self._begin() if begun else []
         command, self.command = self.command, None
         return [*taken, Ended(command, status, error=error)] if command else []

@@ -151,6 +151,10 @@ class Recorder:
         self._put_back(command)
         self.emit("command_requeued", {"command_id": command.id, "reason": reason})
 
+    def fail(self, command: Command, reason: str) -> None:
+        """Nothing of the command went in, and it is not tried again."""
+        self._ended(command, ended(CommandStatus.FAILED, error=reason))
+
     def _put_back(self, command: Command) -> None:
         queued = {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
         self._move(command, {CommandStatus.DELIVERING}, queued)

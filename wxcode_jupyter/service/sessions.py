@@ -6,46 +6,29 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..claude import transcript
-from ..claude.command import check_session_id, command_line
-from ..claude.environment import child_environment
-from ..claude.hooks import HookSpool
-from ..errors import CliMissing, SessionAlive, SessionNotRunning, StoreUnavailable, TooManySessions
-from ..models import (
-    ClaudeSession,
-    CommandStatus,
-    LineageCause,
-    OutputProject,
-    ProjectOptions,
-    SessionInfo,
-    SessionState,
-    TermSize,
-)
+from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TooManySessions
+from ..models import CommandStatus, OutputProject, SessionInfo, SessionState
 from ..store.base import Store
-from ..terminal.pool import SpawnSpec, TerminalPool
+from ..terminal.pool import TerminalPool
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
+from .launcher import Launched, Launcher
 from .limit import UsageLimit
-from .lineage import Lineage
 from .live import LiveSession
 from .outbox import Outbox
-from .pictures import Pictures
 from .places import place_of
-from .recorder import Recorder
 from .recovery import Recovery, remove_folder
 from .workspaces import workspace_for
 
 log = logging.getLogger(__name__)
 
-_SIZE = TermSize(40, 120)
 _END_GRACE_S = 5.0
 _SHUTDOWN_GRACE_S = 2.0
 _FLUSH_S = 5.0
@@ -66,6 +49,7 @@ class Sessions:
         self._store = store
         self._events = events
         self._pool = TerminalPool(config.runtime_dir, holder)
+        self._launcher = Launcher(config, store, events, self._pool)
         self._live: dict[str, LiveSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._outboxes: dict[str, Outbox] = defaultdict(Outbox)
@@ -219,17 +203,15 @@ class Sessions:
         async with self.without(project):
             await self._write_pending(project.id)
             workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
-            environment = self.environment(workspace)
-            self._check_cli(environment)
+            environment = self._launcher.environment(workspace)
+            self._launcher.check_cli(environment)
             recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
             await recovery.run(project.id, workspace)
             yield environment
 
     def environment(self, workspace: str) -> dict[str, str]:
         """Return the environment of a CLI in this folder."""
-        return child_environment(
-            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
-        )
+        return self._launcher.environment(workspace)
 
     async def _start(self, project_id: str, *, fresh: bool) -> SessionInfo:
         async with self._locks[project_id]:
@@ -258,69 +240,21 @@ class Sessions:
         async with self._pool.claim(place := place_of(self._config, project_id)):
             await self._write_pending(project_id)
             workspace = await workspace_for(self._config, self._store, project)
-            environment = self.environment(workspace)
-            self._check_cli(environment)
+            environment = self._launcher.environment(workspace)
+            self._launcher.check_cli(environment)
             async with self._pool.claim(workspace):
                 recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
                 await recovery.run(project_id, workspace)
-                await self._spawn(project, (place, workspace), environment, fresh=fresh)
-
-    async def _spawn(
-        self, project: OutputProject, owns: tuple[str, str], environment: dict[str, str], *, fresh: bool
-    ) -> None:
-        """Run the CLI in the workspace, the second of the folders that are claimed for it."""
-        project_id, workspace = project.id, owns[1]
-        options = await self._store.get_options(project_id)
-        folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
-        entry = await Lineage(self._store, project_id).current()
-        resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
-        spool = HookSpool(folder)
-        spool.install(tui=self._config.tui)
-        line = command_line(
-            self._config.claude_command,
-            resume=resume,
-            settings_path=spool.settings_path,
-            permission_mode=options.permission_mode or self._config.permission_mode,
-            model=options.model,
-            arguments=(*self._config.claude_args, *options.claude_args),
-        )
-        spec = SpawnSpec(
-            argv=line.argv,
-            cwd=workspace,
-            env=environment,
-            owns=owns,
-            journal_dir=os.path.join(folder, "journal"),
-            size=_SIZE,
-            limit_bytes=self._config.scrollback_limit_bytes,
-        )
-        try:
-            terminal = await self._pool.open(project_id, spec)
-        except BaseException:
-            remove_folder(folder)
-            raise
-        recorder = Recorder(
-            self._store,
-            self._events,
-            self._outboxes[project_id],
-            project_id,
-            cause=cause,
-            links_folder=transcript.folder_of_links(self._config.data_dir, project_id),
-            pictures=Pictures(self._config.data_dir, project_id, workspace),
-            conflict=lambda: self._on_conflict(project_id),
-        )
-        session = LiveSession(
-            project,
-            terminal,
-            spool,
-            recorder,
-            claude_session_id=line.claude_session_id,
-            resumes=line.resumes,
-            trust=self._trusts(options, workspace),
-            ready_timeout_s=self._config.ready_timeout_s,
-            background_wait_s=self._config.background_wait_s,
-        )
-        self._live[project_id] = session
-        self._tasks[project_id] = asyncio.create_task(self._follow(session, recorder, folder))
+                launched = await self._launcher.launch(
+                    project,
+                    (place, workspace),
+                    environment,
+                    self._outboxes[project_id],
+                    fresh=fresh,
+                    conflict=lambda: self._on_conflict(project_id),
+                )
+                self._live[project_id] = launched.session
+                self._tasks[project_id] = asyncio.create_task(self._follow(launched))
 
     async def _write_pending(self, project_id: str) -> None:
         """See to it that the store knows what the session before did; which id to resume depends on it."""
@@ -338,7 +272,8 @@ class Sessions:
         page = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=1)
         return page.total
 
-    async def _follow(self, session: LiveSession, recorder: Recorder, folder: str) -> None:
+    async def _follow(self, launched: Launched) -> None:
+        session = launched.session
         watch = asyncio.create_task(self._idle.watch(session))
         try:
             await session.run()
@@ -348,38 +283,8 @@ class Sessions:
             session.abort()
             # The folder stays: what its spool says of the commands under way is read at the next start (`Recovery`).
         else:
-            recorder.then(lambda: remove_folder(folder))
+            launched.recorder.then(lambda: remove_folder(launched.folder))
         await watch
-
-    async def _choose(
-        self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
-    ) -> tuple[str | None, LineageCause | None]:
-        """Return the id to resume, or None and why a new conversation begins. Raises ``ConversationUnknown``."""
-        if entry is None:
-            return None, LineageCause.NEW
-        if fresh:
-            return None, LineageCause.FRESH
-        check_session_id(entry.claude_session_id)
-        if entry.born:
-            return entry.claude_session_id, None
-        path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
-        if any(item.kind == "prompt" for item in transcript.load_all(path)):
-            await self._store.mark_born(entry.output_project_id, entry.claude_session_id, path)
-            return entry.claude_session_id, None
-        return None, LineageCause.UNBORN
-
-    def _check_cli(self, environment: dict[str, str]) -> None:
-        program = self._config.claude_command[0]
-        if shutil.which(program, path=environment.get("PATH")) is None:
-            raise CliMissing(
-                f"The Claude Code CLI {program!r} cannot be executed. Install it (`npm install -g "
-                "@anthropic-ai/claude-code`), or set c.WxcodeApp.claude_command to where it is."
-            )
-
-    def _trusts(self, options: ProjectOptions, workspace: str) -> bool:
-        root = os.path.realpath(self._config.workspace_root)
-        own = os.path.commonpath((root, workspace)) == root
-        return options.trust or (self._config.trust_own_workspaces and own)
 
     def _on_conflict(self, project_id: str) -> None:
         """Another host's conversation became the project's first: ours must not go on beside it."""

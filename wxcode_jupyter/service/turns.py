@@ -19,7 +19,7 @@ from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
 from .background import Background, is_news, running
 from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
-from .mixing import Others, mixed
+from .mixing import Others, mixed, unknown
 from .own_command import OwnCommand
 
 BLOCKED = (
@@ -202,8 +202,8 @@ class Turns:
                 # With a prompt in the CLI's queue, the entry has the id of that one, which comes next.
                 ahead = entry.prompt_id not in self._known
                 self._end(None if ahead else entry.prompt_id, _End(CommandStatus.INTERRUPTED, error="Interrupted."))
-            case "unknown_command" if self._names_submitted(entry.text):
-                self.refuse(entry.text)
+            case "unknown_command":
+                self._refuse_named(entry.text)
             case "blocked":
                 self._blocked = entry.text.partition("Original prompt:")[0].strip()
             case "stopped":
@@ -438,9 +438,13 @@ class Turns:
         if self._turn is not None and self._turn.end is not None:
             self._taken.add(self._turn.prompt_id)
 
-    def _names_submitted(self, reason: str) -> bool:
-        """Whether it is our command that the CLI does not know: the entry of an earlier one may be read late."""
-        return self._submitted is not None and reason.startswith(f"Unknown command: {self._submitted.text.split()[0]}")
+    def _refuse_named(self, said: str) -> None:
+        """The CLI does not know a command: ours, if it has its name; the entry of an earlier one may be read late."""
+        if self._submitted is not None and (error := unknown(said, self._submitted)):
+            self.refuse(error)
+        elif self._standing is not None and (error := unknown(said, self._standing)):
+            self._changes.append(Ended(self._standing, CommandStatus.FAILED, error=error))
+            self._standing = None
 
     def _fail_unaccepted(self, reason: str) -> None:
         if self._turn is not None and self._turn.command is not None:

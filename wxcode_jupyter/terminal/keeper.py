@@ -30,6 +30,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from wxcode_jupyter.terminal import rendezvous
@@ -151,25 +152,24 @@ class Connection:
         if key in self.children:
             raise RequestFailed("session_alive", f"The session {key} lives already.", key=key)
         locks: list[WorkspaceLock] = []
-        try:
-            for folder in request["owns"]:
-                claimed = self._claims.pop(folder, None)
-                locks.append(claimed or _lock(folder, request["holder"]))
-            child = Child(
-                self._keeper.reactor,
-                request,
-                locks,
-                self._keeper.files_limit,
-                self._report_exit,
-                self._keeper.child_gone,
-            )
-        except BaseException as error:
-            for lock in locks:
-                lock.release()
-            if not isinstance(error, OSError | ValueError):
-                raise
-            message = f"{request['argv'][0]} cannot be started in {request['cwd']}: {error}"
-            raise RequestFailed("spawn_failed", message) from error
+        with ExitStack() as undo:
+            try:
+                for folder in request["owns"]:
+                    claimed = self._claims.pop(folder, None)
+                    locks.append(claimed or _lock(folder, request["holder"]))
+                    undo.callback(locks[-1].release)
+                child = Child(
+                    self._keeper.reactor,
+                    request,
+                    locks,
+                    self._keeper.files_limit,
+                    self._report_exit,
+                    self._keeper.child_gone,
+                )
+            except (OSError, ValueError) as error:
+                message = f"{request['argv'][0]} cannot be started in {request['cwd']}: {error}"
+                raise RequestFailed("spawn_failed", message) from error
+            undo.pop_all()
         self.children[key] = child
         self._keeper.child_born(child)
         return (

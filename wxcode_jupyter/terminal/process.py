@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -140,14 +141,15 @@ class KeeperClient:
             sock.close()
             return None
         client = cls(Channel(sock), folder)
-        try:
-            client.pid = (await client._request({"op": "hello", "versions": [PROTOCOL_VERSION]}))["pid"]
-        except BaseException as error:
-            just_leaving = client.lost
-            client.close()
-            if just_leaving and isinstance(error, KeeperUnavailable):
-                return None
-            raise
+        with ExitStack() as undo:
+            undo.callback(client.close)
+            try:
+                client.pid = (await client._request({"op": "hello", "versions": [PROTOCOL_VERSION]}))["pid"]
+            except KeeperUnavailable:
+                if client.lost:  # it was just leaving
+                    return None
+                raise
+            undo.pop_all()
         return client
 
     async def claim(self, folder: str, holder: dict[str, Any]) -> None:

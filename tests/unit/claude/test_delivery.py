@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.recorded_screens import Screen, load
 from tests.support.scripted_terminal import IDLE, TRUST, ScriptedTerminal, box
+from wxcode_jupyter.claude import delivery
 from wxcode_jupyter.claude.builtins import BUILT_IN
 from wxcode_jupyter.claude.delivery import (
     ENTER,
@@ -93,6 +94,22 @@ class TestPut:
             await deliver(terminal, "hello")
         assert terminal.written == [paste("hello")]
         assert caught.value.screen == "\n".join(shown[-1].lines)
+
+    @pytest.mark.parametrize("shown", ["a draft hello", "hellonow", "[Pasted text #1 +2 lines]now"])
+    async def test_what_stands_beside_the_text_is_told_without_waiting_longer_for_it(
+        self, shown: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(delivery, "_MIXED_S", 0.01)
+        terminal = ScriptedTerminal(IDLE, on_write=lambda data: [box("hell"), box(shown)])
+        with pytest.raises(AttentionNeeded, match="Something else stands beside the text"):
+            await put(terminal, "hello", changed=terminal.changed, settle_s=60.0)
+        assert terminal.written == [paste("hello")]
+
+    async def test_what_is_drawn_in_between_is_not_beside_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(delivery, "_MIXED_S", 60.0)
+        terminal = ScriptedTerminal(IDLE, on_write=lambda data: [box("hello [args]"), box("hello")])
+        await put(terminal, "hello", changed=terminal.changed, settle_s=60.0)
+        assert terminal.written == [paste("hello"), ENTER]
 
     @pytest.mark.parametrize(
         "menu",

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.waited_world import WaitedWorld
+from wxcode_jupyter.client.following import STEP_S
 from wxcode_jupyter.client.limits import GO_ON, GRACE_S, OnLimit, handle
-from wxcode_jupyter.client.waiting import STEP_S, Watch
+from wxcode_jupyter.client.waiting import Watch
 from wxcode_jupyter.errors import CommandTimeout, UsageLimited
 from wxcode_jupyter.models import Command
 

@@ -10,9 +10,10 @@ import pytest
 
 from tests.support.waited_world import WaitedWorld
 from wxcode_jupyter.client import Policy, Project, transport
+from wxcode_jupyter.client.following import OUTAGE_S, STEP_S
 from wxcode_jupyter.client.limits import OnLimit
 from wxcode_jupyter.client.policies import OnQuestion
-from wxcode_jupyter.client.waiting import OUTAGE_S, STEP_S, Watch
+from wxcode_jupyter.client.waiting import Watch
 from wxcode_jupyter.errors import (
     AnswerNeeded,
     AttentionNeeded,
@@ -217,6 +218,18 @@ def test_a_timeout_of_what_waits_in_the_queue_interrupts_nothing(world: World) -
     with pytest.raises(CommandTimeout, match="Claude works on"):
         world.watch(timeout_s=3, policy=Policy(on_timeout="interrupt")).until_final(command)
     assert not [path for _, path, _ in world.api.requests if path.endswith("interrupt")]
+
+
+def test_a_wait_says_that_its_command_was_withdrawn(world: World) -> None:
+    command = world.client.send(world.project, "hello")
+
+    def withdraw() -> None:
+        world.client.withdraw(command)
+
+    world.api.happen(withdraw)
+    with pytest.raises(CommandFailed, match="withdrawn before it was delivered") as caught:
+        world.watch(timeout_s=3).until_final(command)
+    assert caught.value.error == "withdrawn"
 
 
 def test_the_end_of_the_cli_ends_the_wait(world: World) -> None:

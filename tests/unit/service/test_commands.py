@@ -14,12 +14,13 @@ from wxcode_jupyter.errors import (
     InvalidId,
     InvalidRequest,
     NotFound,
+    NotQueued,
     StoreUnavailable,
     UnsupportedCommand,
     WxcodeError,
 )
 from wxcode_jupyter.models import CommandStatus, Milestone, OutputProject, ProjectOptions
-from wxcode_jupyter.service.commands import Commands
+from wxcode_jupyter.service.commands import WITHDRAWN, Commands
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.store.base import Store
 
@@ -152,3 +153,39 @@ async def test_an_id_stands_for_one_text(store: Store, project: OutputProject, c
         await commands.enqueue(project.id, "hello", milestone_id=milestone.id, command_id=command.id)
     assert await commands.enqueue(project.id, " hello\r\n", command_id=command.id) == command
     assert await queued(store, project) == ["hello"]
+
+
+async def test_what_waits_is_withdrawn_once_and_told_once(
+    store: Store, project: OutputProject, commands: Commands
+) -> None:
+    first, second = [await commands.enqueue(project.id, text) for text in ("one", "two")]
+    withdrawn = await commands.withdraw(first.id)
+    assert (withdrawn.status, withdrawn.error, withdrawn.withdrawn) == (CommandStatus.INTERRUPTED, WITHDRAWN, True)
+    assert withdrawn.completed_at is not None
+    assert await commands.withdraw(first.id) == withdrawn
+    assert await queued(store, project) == [second.text]
+    *_, event = await store.load_events(project.id)
+    assert (event.type, event.data["command_id"], event.data["withdrawn"]) == ("command_interrupted", first.id, True)
+    assert len(await store.load_events(project.id)) == 3
+    assert await commands.enqueue(project.id, "one", command_id=first.id) == withdrawn
+
+
+@pytest.mark.parametrize("status", [status for status in CommandStatus if status is not CommandStatus.QUEUED])
+async def test_what_does_not_wait_is_not_withdrawn(
+    store: Store, project: OutputProject, commands: Commands, status: CommandStatus
+) -> None:
+    command = await commands.enqueue(project.id, "hello")
+    moved = await store.move_command(
+        command.id, {CommandStatus.QUEUED}, {"status": status, "delivering_at": command.created_at}
+    )
+    with pytest.raises(NotQueued, match=f"this one is {status}") as caught:
+        await commands.withdraw(command.id)
+    assert caught.value.details == {"command_id": command.id, "status": status.value}
+    assert await store.get_command(command.id) == moved
+
+
+async def test_what_is_unknown_is_not_withdrawn(store: Store, commands: Commands) -> None:
+    with pytest.raises(NotFound):
+        await commands.withdraw(store.new_id())
+    with pytest.raises(InvalidId):
+        await commands.withdraw("x")

@@ -77,6 +77,12 @@ class Desk:
         await until(lambda: self.terminal.written)
         return task
 
+    async def deliver(self, shown: str = TEXT) -> None:
+        """Let the delivery go through, with a box that shows this."""
+        delivery = await self.begin()
+        self.terminal.shown = shown
+        assert await delivery
+
     async def looked(self, times: int) -> None:
         """Return when the deliverer has looked at the screen so many times more."""
         goal = self.terminal.looks + times
@@ -137,9 +143,7 @@ async def test_a_mouse_is_no_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_ALONE_S", 60.0)
     await desk.deliverer.write_from_client(MOUSE * 3 + b"\x1b[I")
     desk.terminal.written.clear()
-    delivery = await desk.begin()
-    desk.terminal.shown = TEXT
-    assert await delivery
+    await desk.deliver()
     assert desk.terminal.written[1:] == [ENTER]
     assert (await desk.store.get_command(desk.command.id)).status is CommandStatus.DELIVERING
 
@@ -149,9 +153,7 @@ async def test_a_pasted_block_that_may_be_a_users_own_is_not_submitted(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, typed: bool
 ) -> None:
     monkeypatch.setattr(module, "_ALONE_S", 0.0)
-    delivery = await desk.begin()
-    desk.terminal.shown = "something else"
-    assert await delivery
+    await desk.deliver(shown="something else")
     assert desk.turns.standing == desk.command
     if typed:
         await desk.deliverer.write_from_client(b"\x1b[200~a\nb\nc\nd\n\x1b[201~")
@@ -167,9 +169,7 @@ async def test_a_text_that_was_sent_and_stays_in_the_box_is_removed_unless_a_cli
     desk: Desk, monkeypatch: pytest.MonkeyPatch, typed: bool
 ) -> None:
     monkeypatch.setattr(module, "_ENTER_READ_S", 0.0)
-    delivery = await desk.begin()
-    desk.terminal.shown = TEXT
-    assert await delivery
+    await desk.deliver()
     if typed:
         await desk.deliverer.write_from_client(b"\x1b[A")  # he has called it back
     desk.watch.see(await desk.terminal.screen())
@@ -200,9 +200,7 @@ async def test_a_usage_limit_holds_what_is_queued_and_it_goes_out_when_that_is_o
         await desk.woken.wait()
     assert [*asks, desk.deliverer.maybe_queued] == [False, True]  # nobody asks the store all the time
     desk.terminal.shown = ""
-    delivery = await desk.begin()
-    desk.terminal.shown = TEXT
-    assert await delivery
+    await desk.deliver()
     assert desk.turns.command == desk.command
 
 
@@ -212,6 +210,4 @@ async def test_a_prompt_of_somebody_elses_that_is_answered_lifts_the_limit(desk:
     assert not await desk.deliverer.deliver_next("a", begin=lambda: None)
     desk.recorder.change(Answered("u"), "a", None)
     await until(lambda: not desk.recorder.pending)
-    delivery = await desk.begin()
-    desk.terminal.shown = TEXT
-    assert await delivery
+    await desk.deliver()

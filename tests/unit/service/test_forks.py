@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import Work
+from tests.support.past_milestone import BEFORE, PastMilestone
 from tests.unit.service.conftest import StubSessions
 from wxcode_jupyter.errors import ConversationUnknown, InvalidPath, NameTaken, NoCheckpoint
-from wxcode_jupyter.models import (
-    ClaudeSession,
-    Command,
-    CommandStatus,
-    LineageCause,
-    Milestone,
-    MilestoneStatus,
-    OutputProject,
-    ProjectOptions,
-    now,
-)
-from wxcode_jupyter.service.checkpoints import Checkpoints
+from wxcode_jupyter.models import LineageCause, Milestone, MilestoneStatus, OutputProject, ProjectOptions
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.forks import Forks
 from wxcode_jupyter.service.projects import Projects
 from wxcode_jupyter.store.base import Store
 
-OLD = "7f2ac6b8-47d9-4a1c-bef1-06270dffb98d"
 #: Stands in claude's place: makes a transcript that names its folder.
 CUTS = 'mkdir -p "$HOME/.claude/projects/x" && echo "{\\"cwd\\": \\"$PWD\\"}" > "$HOME/.claude/projects/x/$7.jsonl"'
 
 
-@dataclass
-class Scene:
+class Scene(PastMilestone):
     """A milestone whose turn changed a file."""
 
-    work: Work
-    store: Store
-    project: OutputProject
-    milestone: Milestone
     forks: Forks
-    home: Path
 
     def state(self) -> object:
         return self.work.state(), self.work.git("for-each-ref")
 
     def transcripts(self) -> list[Path]:
-        return sorted(self.home.rglob("*.jsonl"))
+        return sorted(Path(self.config.environment["HOME"]).rglob("*.jsonl"))
 
 
 @pytest.fixture
@@ -62,37 +43,19 @@ async def scene(
     sessions: StubSessions,
     tmp_path: Path,
 ) -> Scene:
-    Path(project.workspace_path).rmdir()
-    work = Work(Path(project.workspace_path), tmp_path / "home-of-ada")
-    script = tmp_path / "claude.sh"
-    script.write_text(getattr(request, "param", CUTS))
-    config = replace(config, claude_command=("/bin/sh", str(script)))
+    scene = Scene(config, store, events, project, tmp_path, getattr(request, "param", CUTS))
     await store.set_options(project.id, ProjectOptions(permission_mode="acceptEdits", trust=True))
-    checkpoints = Checkpoints(config, store, events)
-    milestone = Milestone(store.new_id(), project.id, "login", context="# Login\n")
-    await store.create_milestone(milestone)
-    work.write("kept.txt", "1\n")
-    work.write(".gitignore", ".planning/\n")
-    work.write(".planning/STATE.md", "before\n")
-    await checkpoints.make(milestone, project.workspace_path)
-    work.write("kept.txt", "2\n")
-    work.write(".planning/STATE.md", "after\n")
-    old = tmp_path / "old.jsonl"
-    entries: list[dict[str, object]] = [
-        {"type": "user", "uuid": "a", "parentUuid": None, "promptId": "p0"},
-        {"type": "assistant", "uuid": "b", "parentUuid": "a"},
-        {"type": "user", "uuid": "z", "parentUuid": "b", "promptId": "p1"},
-    ]
-    old.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    await store.append_lineage(ClaudeSession(project.id, OLD, LineageCause.NEW, born=True, transcript_path=str(old)))
-    command = Command(store.new_id(), project.id, "go", milestone_id=milestone.id, status=CommandStatus.COMPLETED)
-    await store.append_command(
-        replace(command, prompt_id="p1", claude_session_id=OLD, accepted_at=now(), completed_at=now())
-    )
+    scene.work.write("kept.txt", "1\n")
+    scene.work.write(".gitignore", ".planning/\n")
+    scene.work.write(".planning/STATE.md", "before\n")
+    await scene.begin()
+    scene.work.write("kept.txt", "2\n")
+    scene.work.write(".planning/STATE.md", "after\n")
+    await scene.asked(BEFORE)
     sessions.variables = dict(config.environment)
-    projects = Projects(config, store, sessions.typed())
-    forks = Forks(config, store, events, sessions.typed(), projects, checkpoints)
-    return Scene(work, store, project, milestone, forks, Path(config.environment["HOME"]))
+    projects = Projects(scene.config, store, sessions.typed())
+    scene.forks = Forks(scene.config, store, events, sessions.typed(), projects, scene.checkpoints)
+    return scene
 
 
 @pytest.mark.parametrize("alive", [False, True])

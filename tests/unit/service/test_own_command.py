@@ -11,6 +11,7 @@ from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.transcript import Entry, Kind
 from wxcode_jupyter.models import Command, CommandStatus, now
 from wxcode_jupyter.service.changes import Accepted, Change, Ended, Requeued
+from wxcode_jupyter.service.mixing import UNKNOWN
 from wxcode_jupyter.service.own_command import BROKEN_OFF, NO_EFFECT
 from wxcode_jupyter.service.recovery import resolve
 from wxcode_jupyter.service.turns import Turns
@@ -37,6 +38,8 @@ def tell(turns: Turns, step: str) -> list[Change]:
             turns.on_entry(Entry("own_command", text, None))
         case "said":
             turns.on_entry(Entry("own_output", text, None))
+        case "unknown":
+            turns.on_entry(Entry("unknown_command", f"Unknown command: {text}", None))
         case "silent":
             turns.give_up()
         case "idle":
@@ -68,6 +71,9 @@ def in_words(change: Change) -> str:
         ("submit /clear, start compact", ""),
         ("submit /clear, noted /clear, said ", "accepted, completed"),
         ("submit /clear, silent", f"failed: {NO_EFFECT}"),
+        ("submit /clear, unknown /clearnow, silent, exit", f"failed: {UNKNOWN}Unknown command: /clearnow"),
+        ("stand /clear, unknown /clearnow, idle, exit", f"failed: {UNKNOWN}Unknown command: /clearnow"),
+        ("submit /clear, unknown /other, exit", "requeued"),
         ("submit /clear, idle", ""),
         ("submit /clear, exit", "requeued"),
         ("stand /clear, start clear", "accepted, completed"),

@@ -294,5 +294,5 @@ def test_a_tools_input_in_one_line(tool_input: object, line: str) -> None:
 
 def test_a_file_is_named_from_the_working_directory() -> None:
     assert summarize({"file_path": "/w/src/a.py"}, "/w") == "src/a.py"
-    assert summarize({"file_path": "/work/a.py"}, "/w") == "/work/a.py"
+    assert summarize({"file_path": "/projects/a.py"}, "/w") == "/projects/a.py"
     assert summarize({"command": "/w/run"}, "/w") == "/w/run"

@@ -2,76 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import Work
+from tests.support.past_milestone import BEFORE, OLD, PastMilestone
 from tests.unit.service.conftest import StubSessions
 from wxcode_jupyter.errors import ChangedSince, ConversationUnknown, SessionAlive
-from wxcode_jupyter.models import (
-    ClaudeSession,
-    Command,
-    CommandStatus,
-    LineageCause,
-    Milestone,
-    MilestoneStatus,
-    OutputProject,
-    now,
-)
-from wxcode_jupyter.service.checkpoints import Checkpoints
+from wxcode_jupyter.models import Command, CommandStatus, LineageCause, Milestone, MilestoneStatus, OutputProject, now
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.rewind import Rewinds
 from wxcode_jupyter.store.base import Store
 
-OLD = "7f2ac6b8-47d9-4a1c-bef1-06270dffb98d"
 #: Stands in claude's place: makes the transcript of the conversation that it was told to make.
 FORKS = 'mkdir -p "$HOME/.claude/projects/x" && echo "{}" > "$HOME/.claude/projects/x/$7.jsonl"'
-BEFORE: list[dict[str, object]] = [
-    {"type": "user", "uuid": "a", "parentUuid": None, "promptId": "p0"},
-    {"type": "assistant", "uuid": "b", "parentUuid": "a"},
-]
 COMPACTED: list[dict[str, object]] = [
     {"type": "system", "subtype": "compact_boundary", "uuid": "b", "parentUuid": None}
 ]
 
 
-@dataclass
-class Scene:
-    """A milestone whose turn made a file, and a `claude` that does what a script says."""
+class Scene(PastMilestone):
+    """A milestone whose turn made a file."""
 
-    work: Work
-    store: Store
-    project: OutputProject
-    milestone: Milestone
     rewinds: Rewinds
-    folder: Path
-
-    async def asked(self, transcript: list[dict[str, object]], prompt_id: str | None = "p1") -> Command:
-        """Note that the milestone's command was completed, after what the transcript has."""
-        path = self.folder / "old.jsonl"
-        prompt = {"type": "user", "uuid": "z", "parentUuid": "b", "promptId": "p1"}
-        path.write_text("".join(json.dumps(entry) + "\n" for entry in [*transcript, prompt]))
-        await self.store.append_lineage(
-            ClaudeSession(self.project.id, OLD, LineageCause.NEW, born=True, transcript_path=str(path))
-        )
-        await self.store.set_first_session_id(self.project.id, OLD)
-        command = Command(
-            self.store.new_id(),
-            self.project.id,
-            "go",
-            milestone_id=self.milestone.id,
-            status=CommandStatus.COMPLETED,
-            prompt_id=prompt_id,
-            claude_session_id=OLD if prompt_id else None,
-            accepted_at=now(),
-            completed_at=now(),
-        )
-        return await self.store.append_command(command)
 
     def references(self) -> list[str]:
         return self.work.git("for-each-ref", "--format=%(refname)").split()
@@ -87,20 +43,13 @@ async def scene(
     sessions: StubSessions,
     tmp_path: Path,
 ) -> Scene:
-    Path(project.workspace_path).rmdir()
-    work = Work(Path(project.workspace_path), tmp_path / "home-of-ada")
-    script = tmp_path / "claude.sh"
-    script.write_text(getattr(request, "param", FORKS))
-    config = replace(config, claude_command=("/bin/sh", str(script)))
-    checkpoints = Checkpoints(config, store, events)
-    milestone = Milestone(store.new_id(), project.id, "login")
-    await store.create_milestone(milestone)
-    work.write("kept.txt", "1\n")
-    await checkpoints.make(milestone, project.workspace_path)
-    work.write("made.txt", "1\n")
+    scene = Scene(config, store, events, project, tmp_path, getattr(request, "param", FORKS))
+    scene.work.write("kept.txt", "1\n")
+    await scene.begin()
+    scene.work.write("made.txt", "1\n")
     sessions.variables = dict(config.environment)
-    rewinds = Rewinds(config, store, events, sessions.typed(), checkpoints)
-    return Scene(work, store, project, milestone, rewinds, tmp_path)
+    scene.rewinds = Rewinds(scene.config, store, events, sessions.typed(), scene.checkpoints)
+    return scene
 
 
 async def test_the_lineage_says_where_the_conversation_comes_from(scene: Scene) -> None:

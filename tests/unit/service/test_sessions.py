@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from tests.support import stand_in_box
 from tests.support.processes import processes_of
 from tests.support.terminal import until
+from wxcode_jupyter.claude import delivery
 from wxcode_jupyter.claude.hooks import HookEvent, HookSpool
 from wxcode_jupyter.errors import (
     ConversationUnknown,
@@ -31,10 +33,12 @@ from wxcode_jupyter.errors import (
     SessionNotRunning,
     StoreUnavailable,
 )
-from wxcode_jupyter.models import CommandStatus, OutputProject, ProjectOptions, SessionState
+from wxcode_jupyter.models import Command, CommandStatus, OutputProject, ProjectOptions, SessionState
+from wxcode_jupyter.service import escape, watch
 from wxcode_jupyter.service import sessions as subject
 from wxcode_jupyter.service.app import Service
 from wxcode_jupyter.service.config import Config
+from wxcode_jupyter.service.deliverer import NEVER_APPEARED
 from wxcode_jupyter.service.turns import CUT
 from wxcode_jupyter.store.base import Store
 from wxcode_jupyter.store.sqlite import SqliteStore
@@ -287,6 +291,86 @@ async def test_what_is_about_to_be_heard_and_never_comes_is_not_looked_for_witho
     assert (await service.store.get_command(command.id)).status is CommandStatus.DELIVERING
 
 
+async def test_a_text_that_never_appears_is_typed_twice_then_fails_and_holds_up_nothing(
+    service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WITHDRAWN_S", 0.2)
+    monkeypatch.setattr(delivery, "put", partial(delivery.put, settle_s=0.5))
+    dropped = await service.commands.enqueue(project.id, "drop it")
+    following = await service.commands.enqueue(project.id, "hello")
+
+    assert await ended(service, following) is CommandStatus.COMPLETED
+
+    found = await service.store.get_command(dropped.id)
+    assert (found.status, found.error, found.prompt_id) == (CommandStatus.FAILED, NEVER_APPEARED, None)
+    assert prompts(project) == ["hello"]
+    told = [
+        event.type
+        for event in await service.store.load_events(project.id)
+        if event.data.get("command_id") == dropped.id
+    ]
+    assert told.count("command_delivering") == 2
+    assert told[-1] == "command_failed"
+
+
+async def test_what_is_withdrawn_is_never_typed(service: Service, project: OutputProject) -> None:
+    texts = ("wait for it", "not this", "but this")
+    first, second, third = [await service.commands.enqueue(project.id, text) for text in texts]
+    await has_status(service, first, CommandStatus.ACCEPTED)
+    await service.commands.withdraw(second.id)
+    await service.sessions.live(project.id).interrupt()
+    assert await ended(service, third) is CommandStatus.COMPLETED
+    assert prompts(project) == ["wait for it", "[Request interrupted by user]", "but this"]
+
+
+class TestInterrupt:
+    async def test_in_an_idle_session_no_key_is_pressed(self, service: Service, project: OutputProject) -> None:
+        await service.sessions.start(project.id)
+        session = service.sessions.live(project.id)
+        await until(lambda: session.state is SessionState.IDLE)
+        for _ in range(2):  # a third Esc would close what two have opened
+            await session.interrupt()
+        assert await ended(service, await service.commands.enqueue(project.id, "hello")) is CommandStatus.COMPLETED
+
+    async def test_what_runs_is_interrupted_once_however_often_it_is_asked_for(
+        self, service: Service, project: OutputProject
+    ) -> None:
+        command = await service.commands.enqueue(project.id, "wait for it")
+        session = service.sessions.live(project.id)
+        await until(lambda: session.state is SessionState.BUSY)
+        for _ in range(3):
+            await session.interrupt()
+        assert await ended(service, command) is CommandStatus.INTERRUPTED
+        assert await ended(service, await service.commands.enqueue(project.id, "hello")) is CommandStatus.COMPLETED
+
+    async def test_asked_for_twice_it_does_not_end_what_comes_next_and_asked_for_again_it_does(
+        self, service: Service, project: OutputProject
+    ) -> None:
+        commands = [await service.commands.enqueue(project.id, text) for text in ("wait for it", "wait for more")]
+        session = service.sessions.live(project.id)
+        await until(lambda: session.state is SessionState.BUSY)
+        await asyncio.gather(session.interrupt(), session.interrupt())
+        assert await ended(service, commands[0]) is CommandStatus.INTERRUPTED
+        await has_status(service, commands[1], CommandStatus.ACCEPTED)
+
+        await session.interrupt()
+        assert await ended(service, commands[1]) is CommandStatus.INTERRUPTED
+
+    async def test_a_menu_that_it_opens_is_noticed_though_nothing_waits_and_closed_by_another(
+        self, service: Service, project: OutputProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        command = await service.commands.enqueue(project.id, "wait for a menu")
+        session = service.sessions.live(project.id)
+        await until(lambda: session.state is SessionState.BUSY)
+        await session.interrupt()
+        assert await ended(service, command) is CommandStatus.INTERRUPTED
+        await until(lambda: session.state is SessionState.ATTENTION)
+
+        monkeypatch.setattr(escape, "_AGAIN_S", 0.0)
+        await session.interrupt()
+        await until(lambda: session.state is SessionState.IDLE)
+
+
 class TestFailures:
     async def test_a_start_is_given_up_while_what_the_session_before_left_cannot_be_written(
         self, config: Config, store: Store, project: OutputProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -333,6 +417,19 @@ class TestFailures:
         assert (ended.status, ended.error) == (CommandStatus.INTERRUPTED, CUT)
         assert not folder.exists()
         assert prompts(project) == ["wait for it"]
+
+
+async def ended(service: Service, command: Command) -> CommandStatus:
+    """Wait until a command has ended, and return how."""
+    return await has_status(service, command, *(status for status in CommandStatus if status.final))
+
+
+async def has_status(service: Service, command: Command, *wanted: CommandStatus) -> CommandStatus:
+    """Wait until a command has one of these statuses, and return it."""
+    async with asyncio.timeout(20):
+        while (status := (await service.store.get_command(command.id)).status) not in wanted:
+            await asyncio.sleep(0.005)
+    return status
 
 
 def processes(config: Config) -> list[int]:

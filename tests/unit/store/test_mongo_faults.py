@@ -62,7 +62,7 @@ def assert_no_password(error: BaseException) -> None:
 
 
 async def add_project(store: MongoStore) -> OutputProject:
-    project = OutputProject(store.new_id(), "billing", "/work/billing")
+    project = OutputProject(store.new_id(), "billing", "/projects/billing")
     await store.create_project(project, ProjectOptions())
     return project
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.mongod
 
 Database = AsyncDatabase[dict[str, Any]]
 LONG_AGO = timedelta(seconds=ABANDONED_AFTER_S + 1)
-BILLING = {"name": "billing", "path": "/work/billing"}
+BILLING = {"name": "billing", "path": "/projects/billing"}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def db(mongo_url: str) -> AsyncIterator[Database]:
         yield client.get_default_database()
 
 
-async def add_project(store: MongoStore, name: str = "billing", folder: str = "/work/billing") -> OutputProject:
+async def add_project(store: MongoStore, name: str = "billing", folder: str = "/projects/billing") -> OutputProject:
     project = OutputProject(store.new_id(), name, folder)
     await store.create_project(project, ProjectOptions())
     return project

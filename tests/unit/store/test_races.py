@@ -36,7 +36,7 @@ async def stored_ids(store: Store) -> dict[str, str | None]:
 
 @pytest.mark.timeout(180)
 async def test_one_winner_per_conversation_id(store: Store, store_url: str) -> None:
-    projects = [OutputProject(store.new_id(), str(number), f"/work/{number}") for number in range(ROUNDS)]
+    projects = [OutputProject(store.new_id(), str(number), f"/projects/{number}") for number in range(ROUNDS)]
     for project in projects:
         await store.create_project(project, ProjectOptions())
 
@@ -55,7 +55,7 @@ async def test_one_winner_per_conversation_id(store: Store, store_url: str) -> N
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(("attempt", "prefix"), [(create_name, "name-"), (create_folder, "/work/folder-")])
+@pytest.mark.parametrize(("attempt", "prefix"), [(create_name, "name-"), (create_folder, "/projects/folder-")])
 async def test_one_winner_per_name_and_folder(store: Store, store_url: str, attempt: Attempt, prefix: str) -> None:
     targets = [f"{prefix}{number}" for number in range(CREATIONS)]
     outcome = Race(store_url, attempt, targets, batch_size=5).run()

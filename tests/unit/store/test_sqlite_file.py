@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def add_project(store: SqliteStore, name: str = "billing") -> OutputProject:
-    project = OutputProject(store.new_id(), name, f"/work/{name}")
+    project = OutputProject(store.new_id(), name, f"/projects/{name}")
     await store.create_project(project, ProjectOptions())
     return project
 
@@ -185,7 +185,7 @@ from wxcode_jupyter.store.sqlite import SqliteStore
 async def main():
     store = SqliteStore(sys.argv[1])
     await store.open()
-    project = OutputProject(sys.argv[2], "billing", "/work/billing")
+    project = OutputProject(sys.argv[2], "billing", "/projects/billing")
     await store.create_project(project, ProjectOptions())
     while True:
         event = await store.append_event(Event(project.id, "e", {}))

@@ -10,7 +10,5 @@ from tests.support.terminal import Bench
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    for pool in bench.pools:
-        await pool.close_all()
+    async with Bench(tmp_path) as bench:
+        yield bench

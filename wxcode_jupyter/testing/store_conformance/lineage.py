@@ -27,7 +27,7 @@ class LineagePromises:
         assert stored.updated_at >= project.updated_at
 
     async def test_first_id_of_a_project_created_with_one_is_set_already(self, store: Store) -> None:
-        project = OutputProject(store.new_id(), "billing", "/work/billing", claude_session_id="mine")
+        project = OutputProject(store.new_id(), "billing", "/projects/billing", claude_session_id="mine")
         await store.create_project(project, ProjectOptions())
         assert await store.set_first_session_id(project.id, "other") is False
         assert await store.get_project(project.id) == project
@@ -151,7 +151,7 @@ class LineagePromises:
         assert [entry.transcript_path for entry in lineage] == list(HOSTILE_TEXTS)
 
     async def test_an_empty_id_is_none(self, store: Store) -> None:
-        project = OutputProject(store.new_id(), "billing", "/work/billing", claude_session_id="")
+        project = OutputProject(store.new_id(), "billing", "/projects/billing", claude_session_id="")
         await store.create_project(project, ProjectOptions())
         assert (await store.get_project(project.id)).claude_session_id is None
         assert await store.set_first_session_id(project.id, "first") is True

@@ -22,7 +22,7 @@ class ProjectPromises:
         project = OutputProject(
             id=store.new_id(),
             name="billing",
-            workspace_path="/work/billing",
+            workspace_path="/projects/billing",
             status=ProjectStatus.ACTIVE,
             claude_session_id="5a2f6f0e-8a55-4e4d-9a52-f1a7b0a3b8f1",
             kb_id=store.new_id(),
@@ -55,24 +55,24 @@ class ProjectPromises:
         assert "billing" in str(caught.value)
 
     async def test_folder_is_unique(self, store: Store) -> None:
-        project = await add_project(store, "billing", "/work/billing")
+        project = await add_project(store, "billing", "/projects/billing")
         with pytest.raises(FolderTaken) as caught:
-            await add_project(store, "other", "/work/billing")
+            await add_project(store, "other", "/projects/billing")
         assert caught.value.project_id == project.id
 
     async def test_refused_creation_reserves_nothing(self, store: Store) -> None:
-        await add_project(store, "billing", "/work/billing")
+        await add_project(store, "billing", "/projects/billing")
         with pytest.raises(FolderTaken):
-            await add_project(store, "other", "/work/billing")
+            await add_project(store, "other", "/projects/billing")
         with pytest.raises(NameTaken):
-            await add_project(store, "billing", "/work/other")
-        await add_project(store, "other", "/work/other")
+            await add_project(store, "billing", "/projects/other")
+        await add_project(store, "other", "/projects/other")
 
     async def test_of_many_creations_at_once_one_wins(self, store: Store, open_another: OpenAnother) -> None:
         stores = [store, *[await open_another() for _ in range(3)]]
         results = await asyncio.gather(
             *(
-                add_project(each, "billing", f"/work/{number}-{turn}")
+                add_project(each, "billing", f"/projects/{number}-{turn}")
                 for turn in range(3)
                 for number, each in enumerate(stores)
             ),
@@ -83,12 +83,12 @@ class ProjectPromises:
         assert (await store.list_projects()).total == 1
 
     async def test_find(self, store: Store) -> None:
-        project = await add_project(store, "billing", "/work/billing")
+        project = await add_project(store, "billing", "/projects/billing")
         await add_project(store, "other")
         assert await store.find_project(name="billing") == project
-        assert await store.find_project(workspace_path="/work/billing") == project
+        assert await store.find_project(workspace_path="/projects/billing") == project
         assert await store.find_project(name="bill") is None
-        assert await store.find_project(workspace_path="/work") is None
+        assert await store.find_project(workspace_path="/projects") is None
 
     async def test_find_takes_one_criterion(self, store: Store) -> None:
         with pytest.raises(TypeError):
@@ -98,7 +98,7 @@ class ProjectPromises:
 
     async def test_list_is_oldest_first_in_pages(self, store: Store) -> None:
         projects = [
-            OutputProject(store.new_id(), f"p{number}", f"/work/{number}", created_at=moment(-number))
+            OutputProject(store.new_id(), f"p{number}", f"/projects/{number}", created_at=moment(-number))
             for number in range(5)
         ]
         for project in projects:
@@ -156,7 +156,7 @@ class ProjectPromises:
         assert await store.get_project(project.id) == project
 
     async def test_options(self, store: Store) -> None:
-        project = OutputProject(store.new_id(), "billing", "/work/billing")
+        project = OutputProject(store.new_id(), "billing", "/projects/billing")
         options = ProjectOptions("acceptEdits", "opus", ("--add-dir", "$where", ""), trust=True)
         await store.create_project(project, options)
         assert await store.get_options(project.id) == options
@@ -177,7 +177,7 @@ class ProjectPromises:
             assert caught.value.identifier == unknown
 
     async def test_deleting_takes_everything_along_and_frees_name_and_folder(self, store: Store) -> None:
-        project, other = await add_project(store, "billing", "/work/billing"), await add_project(store, "other")
+        project, other = await add_project(store, "billing", "/projects/billing"), await add_project(store, "other")
         milestone, kept = await add_milestone(store, project), await add_milestone(store, other)
         command = await add_command(store, project)
         await store.append_lineage(ClaudeSession(project.id, "x", LineageCause.NEW))
@@ -194,12 +194,12 @@ class ProjectPromises:
             with pytest.raises(NotFound):
                 await call
         assert [item.id for item in (await store.list_milestones()).items] == [kept.id]
-        again = OutputProject(project.id, "billing", "/work/billing")
+        again = OutputProject(project.id, "billing", "/projects/billing")
         await store.create_project(again, ProjectOptions())
         assert (await store.load_events(project.id), await store.load_lineage(project.id)) == ((), ())
 
     async def test_projects_text_is_data(self, store: Store) -> None:
-        projects = [OutputProject(store.new_id(), text, f"/work/{text}", stack_id=text) for text in HOSTILE_TEXTS]
+        projects = [OutputProject(store.new_id(), text, f"/projects/{text}", stack_id=text) for text in HOSTILE_TEXTS]
         for project in projects:
             await store.create_project(project, ProjectOptions(project.name, project.name, (project.name,)))
         for project in projects:
@@ -211,6 +211,6 @@ class ProjectPromises:
     @pytest.mark.parametrize("name", [{"$ne": ""}, None, 5, ["a"], b"a", "lone surrogate \ud800"])
     async def test_projects_what_is_no_text_is_refused(self, store: Store, name: Any) -> None:
         with pytest.raises(InvalidBody) as caught:
-            await add_project(store, name, "/work/x")
+            await add_project(store, name, "/projects/x")
         assert caught.value.field == "name"
         assert (await store.list_projects()).total == 0

@@ -112,6 +112,19 @@ class CommandPromises:
         )
         assert len([each for each in moved if each is not None]) == 1
 
+    async def test_commands_a_delivery_and_a_withdrawal_do_not_both_win(
+        self, store: Store, open_another: OpenAnother
+    ) -> None:
+        project, other = await add_project(store), await open_another()
+        for _ in range(10):
+            command = await add_command(store, project)
+            taken, withdrawn = await asyncio.gather(
+                other.move_command(command.id, [QUEUED], {"status": DELIVERING}),
+                store.move_command(command.id, [QUEUED], {"status": CommandStatus.INTERRUPTED, "error": "withdrawn"}),
+            )
+            assert (taken is None) != (withdrawn is None)
+            assert await store.get_command(command.id) == (taken or withdrawn)
+
     @pytest.mark.parametrize(
         "changes",
         [

@@ -44,7 +44,7 @@ def project_document(**fields: Any) -> dict[str, Any]:
         "name": "legacy",
         "stack_id": "fastapi-htmx",
         "configuration_id": None,
-        "workspace_path": "/work/legacy",
+        "workspace_path": "/projects/legacy",
         "status": "active",
         "claude_session_id": None,
         "connections": [{"host": "db", "port": 5432}],
@@ -90,7 +90,7 @@ class SharedDocumentsConformance:
             "name": "billing",
             "stack_id": None,
             "configuration_id": None,
-            "workspace_path": "/work/billing",
+            "workspace_path": "/projects/billing",
             "status": "created",
             "claude_session_id": None,
             "connections": [],
@@ -136,7 +136,7 @@ class SharedDocumentsConformance:
         assert stored == milestone | changed | {"updated_at": stored["updated_at"]}
 
     async def test_documents_that_lack_fields_are_read(self, store: Store, wxcode: SharedCollections) -> None:
-        project = {"_id": ObjectId(), "name": "bare", "workspace_path": "/work/bare"}
+        project = {"_id": ObjectId(), "name": "bare", "workspace_path": "/projects/bare"}
         milestone = {"_id": ObjectId(), "output_project_id": project["_id"], "element_name": "m"}
         await wxcode.insert("output_projects", project)
         await wxcode.insert("milestones", milestone)
@@ -222,7 +222,7 @@ class SharedDocumentsConformance:
         with pytest.raises(NameTaken) as name_taken:
             await add_project(store, "legacy", "/elsewhere")
         with pytest.raises(FolderTaken) as folder_taken:
-            await add_project(store, "other", "/work/legacy")
+            await add_project(store, "other", "/projects/legacy")
         assert name_taken.value.project_id == folder_taken.value.project_id == str(raw["_id"])
         project = await add_project(store, "other", "/elsewhere")
         with pytest.raises(NameTaken):
@@ -243,7 +243,7 @@ class SharedDocumentsConformance:
         await store.set_options(project.id, ProjectOptions(trust=True))
         await store.append_lineage(ClaudeSession(project.id, "a", LineageCause.NEW))
         event = await store.append_event(Event(project.id, "e", {}), key="k")
-        raw = project_document(_id=ObjectId(project.id), name="billing", workspace_path="/work/billing")
+        raw = project_document(_id=ObjectId(project.id), name="billing", workspace_path="/projects/billing")
         await wxcode.replace("output_projects", project.id, raw)
         await wxcode.replace("milestones", milestone.id, milestone_document(raw, _id=ObjectId(milestone.id)))
         assert (await store.get_milestone(milestone.id)).context == "text"
@@ -265,12 +265,12 @@ class SharedDocumentsConformance:
     async def test_project_deleted_by_wxcode_frees_name_and_folder(
         self, store: Store, wxcode: SharedCollections
     ) -> None:
-        project = await add_project(store, "billing", "/work/billing")
+        project = await add_project(store, "billing", "/projects/billing")
         await store.append_event(Event(project.id, "e", {}))
         await wxcode.delete("output_projects", project.id)
         with pytest.raises(NotFound):
             await store.load_events(project.id)
-        await add_project(store, "other", "/work/billing")
+        await add_project(store, "other", "/projects/billing")
         await add_project(store, "billing", "/elsewhere")
 
     async def test_project_of_wxcode_is_deleted_with_its_milestones(
@@ -281,4 +281,4 @@ class SharedDocumentsConformance:
         await wxcode.insert("milestones", milestone_document(raw))
         await store.delete_project(str(raw["_id"]))
         assert ((await store.list_projects()).total, (await store.list_milestones()).total) == (0, 0)
-        await add_project(store, "legacy", "/work/legacy")
+        await add_project(store, "legacy", "/projects/legacy")

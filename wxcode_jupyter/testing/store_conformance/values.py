@@ -46,7 +46,7 @@ def session_id() -> str:
 
 async def add_project(store: Store, name: str = "billing", folder: str | None = None) -> OutputProject:
     """Create a project and return it."""
-    project = OutputProject(store.new_id(), name, folder or f"/work/{name}")
+    project = OutputProject(store.new_id(), name, folder or f"/projects/{name}")
     await store.create_project(project, ProjectOptions())
     return project
 

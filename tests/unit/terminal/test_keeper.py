@@ -1,0 +1,175 @@
+"""The keeper's life, and what becomes of sessions without it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.terminal import (
+    STUBBORN,
+    Bench,
+    descriptors,
+    keeper_pid,
+    output_until,
+    processes_with,
+    python,
+    running,
+    server_script,
+    shell,
+    until,
+)
+from wxcode_jupyter.errors import KeeperUnavailable, TerminalClosed
+from wxcode_jupyter.terminal.process import KeeperClient
+
+
+async def test_when_the_keeper_is_killed_its_sessions_close_and_new_ones_can_be_opened(bench: Bench) -> None:
+    gc.collect()
+    before = descriptors()
+    session = await bench.open(
+        python("""
+            import os, signal, time
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            if os.fork() == 0:
+                time.sleep(1000)
+            print("up", flush=True)
+            time.sleep(1000)
+        """)
+    )
+    await output_until(session, b"up")
+    keeper = await keeper_pid(bench)
+    os.kill(keeper, signal.SIGKILL)
+    await session.wait_closed()
+    assert session.exit_code is None
+    with pytest.raises(TerminalClosed):
+        await session.write(b"x")
+    assert (await session.screen()).lines[0] == "up"
+    again = await bench.open(("cat",))
+    assert processes_with(bench.tag) == [again.pid]
+    assert await keeper_pid(bench) != keeper
+    await bench.pools[0].close_all()
+    assert descriptors() == before
+
+
+async def test_a_session_whose_keeper_was_killed_has_ended_only_when_its_child_is_dead(bench: Bench) -> None:
+    session = await bench.open(STUBBORN)
+    await output_until(session, b"up")
+    at_the_end: list[bool] = []
+    session.subscribe(lambda: at_the_end.append(running(session.pid)) if session.closed else None)
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await until(lambda: session.lost)
+    assert not session.closed
+    with pytest.raises(TerminalClosed):
+        await session.write(b"x")
+    assert running(session.pid)
+    await session.wait_closed()
+    assert at_the_end == [False]
+
+
+async def test_what_is_opened_while_a_session_without_a_keeper_ends_comes_after_it(bench: Bench) -> None:
+    session = await bench.open(STUBBORN)
+    await output_until(session, b"up")
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await until(lambda: session.lost)
+    again = await bench.open(("cat",))
+    assert session.closed
+    assert not running(session.pid)
+    assert running(again.pid)
+
+
+async def test_to_end_a_session_without_a_keeper_is_to_wait_for_its_end(bench: Bench) -> None:
+    session = await bench.open(STUBBORN)
+    await output_until(session, b"up")
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await until(lambda: session.lost)
+    assert await session.end(grace_s=0.1) is None
+    assert not running(session.pid)
+
+
+async def test_what_has_left_the_group_is_ended_without_a_keeper_too(bench: Bench) -> None:
+    session = await bench.open(
+        shell("setsid sh -c 'trap \"\" HUP TERM; echo pid=$$; while :; do sleep 0.1; done' & wait")
+    )
+    pid = int((await output_until(session, b"\n")).partition(b"=")[2])
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await session.wait_closed()
+    assert processes_with(bench.tag) == []
+    assert not running(pid)
+
+
+async def test_when_the_server_is_killed_its_sessions_end_and_then_the_keeper(bench: Bench) -> None:
+    server = subprocess.Popen(
+        server_script(bench, shell("trap '' HUP; sleep 1000 & echo up; wait")), stdout=subprocess.PIPE
+    )
+    assert server.stdout
+    pids = json.loads(await asyncio.to_thread(server.stdout.readline))
+    assert running(pids["child"])
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    await until(lambda: processes_with(bench.tag) == [])
+    await until(lambda: not running(pids["keeper"]))
+    assert list(bench.workspace().iterdir()) == []
+    await bench.open(("cat",))
+
+
+async def test_a_keeper_that_is_asked_to_end_ends_its_sessions(bench: Bench) -> None:
+    session = await bench.open(("cat",))
+    keeper = await keeper_pid(bench)
+    os.kill(keeper, signal.SIGTERM)
+    await session.wait_closed()
+    await until(lambda: not running(keeper))
+    assert not running(session.pid)
+
+
+async def test_many_threads_and_loops_find_one_keeper(bench: Bench) -> None:
+    async def connect() -> int:
+        client = await KeeperClient.connect(bench.runtime_dir)
+        client.close()
+        return client.pid
+
+    pids = await asyncio.gather(*(asyncio.to_thread(asyncio.run, connect()) for _ in range(30)))
+    assert len(set(pids)) == 1
+
+
+async def test_a_keeper_with_nothing_to_keep_leaves_and_the_next_connection_starts_another(bench: Bench) -> None:
+    first = await keeper_pid(bench)
+    await until(lambda: not running(first))
+    assert await keeper_pid(bench) != first
+
+
+async def test_a_socket_that_a_dead_keeper_left_is_replaced(bench: Bench) -> None:
+    first = await keeper_pid(bench)
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: not running(first))
+    assert (Path(bench.runtime_dir) / "keeper.sock").is_socket()
+    assert await keeper_pid(bench) != first
+
+
+async def test_the_keepers_folder_may_have_any_length(bench: Bench) -> None:
+    deep = bench.folder / ("x" * 120) / ("y" * 120)
+    pool = bench.pool(str(deep))
+    assert (await pool.open("key", bench.spec(("cat",)))).pid
+    assert stat.S_IMODE(deep.stat().st_mode) == 0o700
+    assert stat.S_IMODE((deep / "keeper.sock").stat().st_mode) == 0o600
+
+
+async def test_a_folder_that_others_may_enter_is_refused(bench: Bench) -> None:
+    os.mkdir(bench.runtime_dir, 0o755)
+    with pytest.raises(KeeperUnavailable, match="chmod 700"):
+        await bench.open(("cat",))
+
+
+async def test_the_keeper_imports_little() -> None:
+    program = "import sys, wxcode_jupyter.terminal.keeper; print(*sys.modules)"
+    loaded = subprocess.run((*python(program)[:1], "-c", program), capture_output=True, text=True, check=True).stdout
+    for heavy in ("asyncio", "tornado", "pymongo", "pyghostty", "cffi", "pyte", "wxcode_jupyter.models"):
+        assert heavy not in loaded.split()

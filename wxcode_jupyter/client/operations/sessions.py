@@ -1,0 +1,59 @@
+"""The session of a project: its process, its terminal's screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...models import SessionInfo
+from .. import parse
+from ..values import Project
+from .base import Operations, key_of
+
+
+class SessionOperations(Operations):
+    """Starts, interrupts and ends sessions, and looks at them."""
+
+    def session(self, project: Project | str) -> SessionInfo:
+        """Return the session as it is now; a project without one has state ``stopped``."""
+        return self._session("GET", project)
+
+    def start_session(self, project: Project | str, *, fresh: bool = False, now: bool = False) -> SessionInfo:
+        """Start or resume the conversation, or return the live session; it may still be ``starting`` then.
+
+        Args:
+            project: Which.
+            fresh: Begin a new conversation; the old id stays in the lineage.
+            now: Send what a usage limit holds (``limited_until``) at once.
+        """
+        body = {name: True for name, given in (("fresh", fresh), ("now", now)) if given}
+        return self._session("POST", project, body=body, repeatable=not fresh)
+
+    resume = start_session
+
+    def stop(self, project: Project | str) -> SessionInfo:
+        """End the session: politely, then SIGTERM, then SIGKILL. The conversation can be resumed."""
+        return self._session("DELETE", project, repeatable=True)
+
+    def interrupt(self, project: Project | str) -> SessionInfo:
+        """Interrupt what Claude does, as Esc does; the session lives on. Where it does nothing, nothing happens."""
+        return self._session("POST", project, "/interrupt")
+
+    def screen(self, project: Project | str, *, accept: str = "text/plain") -> str:
+        """Return what the terminal shows now; ``accept`` may ask for ``text/html`` or ``text/x-ansi``."""
+        key = key_of(project)
+        return self._router.read_text(f"output-projects/{key}/screen", project_id=key, accept=accept)
+
+    def _session(
+        self,
+        method: str,
+        project: Project | str,
+        action: str = "",
+        *,
+        body: Mapping[str, Any] | None = None,
+        repeatable: bool = False,
+    ) -> SessionInfo:
+        key = key_of(project)
+        path = f"output-projects/{key}/session{action}"
+        answer = self._router.request(method, path, project_id=key, body=body, repeatable=repeatable)
+        return parse.checked(lambda body: parse.session(body, key), answer, "a session")

@@ -1,0 +1,159 @@
+"""Running the CLI for a project: which conversation, with what command line, in what environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..claude import transcript
+from ..claude.command import check_session_id, command_line
+from ..claude.environment import child_environment
+from ..claude.hooks import HookSpool
+from ..errors import CliMissing
+from ..models import ClaudeSession, LineageCause, OutputProject, ProjectOptions, TermSize
+from ..store.base import Store
+from ..terminal.pool import SpawnSpec, TerminalPool
+from .config import Config
+from .events import EventLog
+from .lineage import Lineage
+from .live import LiveSession
+from .outbox import Outbox
+from .pictures import Pictures
+from .recorder import Recorder
+from .recovery import remove_folder
+
+_SIZE = TermSize(40, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A session whose process runs and which nobody follows yet; ``folder`` is its own, with journal and spool."""
+
+    session: LiveSession
+    recorder: Recorder
+    folder: str
+
+
+class Launcher:
+    """Starts the CLI in folders that were claimed for it."""
+
+    def __init__(self, config: Config, store: Store, events: EventLog, pool: TerminalPool) -> None:
+        self._config = config
+        self._store = store
+        self._events = events
+        self._pool = pool
+
+    def environment(self, workspace: str) -> dict[str, str]:
+        """Return the environment of a CLI in this folder."""
+        return child_environment(
+            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
+        )
+
+    def check_cli(self, environment: dict[str, str]) -> None:
+        """Raise ``CliMissing`` where there is nothing to execute."""
+        program = self._config.claude_command[0]
+        if shutil.which(program, path=environment.get("PATH")) is None:
+            raise CliMissing(
+                f"The Claude Code CLI {program!r} cannot be executed. Install it (`npm install -g "
+                "@anthropic-ai/claude-code`), or set c.WxcodeApp.claude_command to where it is."
+            )
+
+    async def launch(
+        self,
+        project: OutputProject,
+        owns: tuple[str, str],
+        environment: dict[str, str],
+        outbox: Outbox,
+        *,
+        fresh: bool,
+        conflict: Callable[[], None],
+    ) -> Launched:
+        """Run the CLI in the workspace, the second of the folders that are claimed for it.
+
+        Args:
+            project: Whose conversation is resumed, or begun.
+            owns: The claimed folders.
+            environment: The CLI's.
+            outbox: Takes what the session does to the store.
+            fresh: Begin a new conversation.
+            conflict: Called when another host's conversation became the project's first.
+
+        Raises:
+            ConversationUnknown: what the project's document has for an id is none.
+            SpawnFailed: it cannot be started; nothing is left of it.
+        """
+        project_id, workspace = project.id, owns[1]
+        options = await self._store.get_options(project_id)
+        folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
+        entry = await Lineage(self._store, project_id).current()
+        resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
+        spool = HookSpool(folder)
+        spool.install(tui=self._config.tui)
+        line = command_line(
+            self._config.claude_command,
+            resume=resume,
+            settings_path=spool.settings_path,
+            permission_mode=options.permission_mode or self._config.permission_mode,
+            model=options.model,
+            arguments=(*self._config.claude_args, *options.claude_args),
+        )
+        spec = SpawnSpec(
+            argv=line.argv,
+            cwd=workspace,
+            env=environment,
+            owns=owns,
+            journal_dir=os.path.join(folder, "journal"),
+            size=_SIZE,
+            limit_bytes=self._config.scrollback_limit_bytes,
+        )
+        try:
+            terminal = await self._pool.open(project_id, spec)
+        except BaseException:
+            remove_folder(folder)
+            raise
+        recorder = Recorder(
+            self._store,
+            self._events,
+            outbox,
+            project_id,
+            cause=cause,
+            links_folder=transcript.folder_of_links(self._config.data_dir, project_id),
+            pictures=Pictures(self._config.data_dir, project_id, workspace),
+            conflict=conflict,
+        )
+        session = LiveSession(
+            project,
+            terminal,
+            spool,
+            recorder,
+            claude_session_id=line.claude_session_id,
+            resumes=line.resumes,
+            trust=self._trusts(options, workspace),
+            ready_timeout_s=self._config.ready_timeout_s,
+            background_wait_s=self._config.background_wait_s,
+        )
+        return Launched(session, recorder, folder)
+
+    async def _choose(
+        self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
+    ) -> tuple[str | None, LineageCause | None]:
+        """Return the id to resume, or None and why a new conversation begins. Raises ``ConversationUnknown``."""
+        if entry is None:
+            return None, LineageCause.NEW
+        if fresh:
+            return None, LineageCause.FRESH
+        check_session_id(entry.claude_session_id)
+        if entry.born:
+            return entry.claude_session_id, None
+        path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
+        if any(item.kind == "prompt" for item in transcript.load_all(path)):
+            await self._store.mark_born(entry.output_project_id, entry.claude_session_id, path)
+            return entry.claude_session_id, None
+        return None, LineageCause.UNBORN
+
+    def _trusts(self, options: ProjectOptions, workspace: str) -> bool:
+        root = os.path.realpath(self._config.workspace_root)
+        own = os.path.commonpath((root, workspace)) == root
+        return options.trust or (self._config.trust_own_workspaces and own)
