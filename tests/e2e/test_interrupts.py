@@ -128,6 +128,8 @@ def test_a_question_is_the_users_to_answer(tmp_path: Path, cli_version: str) -> 
         press(terminal, DOWN, lambda: "❯ 2. Blue" in job.client.screen(project))
         press(terminal, ENTER, lambda: job.client.session(project).state is not SessionState.WAITING)
         assert job.done(command).last_message == "as you like"
+        states = [event.data["state"] for event in job.client.events(project) if event.type == "session_state"]
+        assert states.count("waiting") == 1
         assert "Blue" in job.tool_results()[0]
 
 

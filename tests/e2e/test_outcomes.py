@@ -118,6 +118,34 @@ def test_a_usage_limit_is_no_failure_and_says_until_when(tmp_path: Path, cli_ver
 
 
 @each_cli
+def test_a_usage_limit_that_somebody_runs_into_in_the_terminal_holds_the_queue(
+    tmp_path: Path, cli_version: str
+) -> None:
+    resets_at = int(time.time()) // 60 * 60 + 2 * 3600
+    job = Job(tmp_path, cli_version, rules=[Rule("limit", [at_its_limit(resets_at, "five_hour")], times=1)])
+    job.home.subscriber = True
+    job.server = job.new_server()
+    with job:
+        project = job.project()
+        job.client.start_session(project)
+        job.until_state(project, SessionState.IDLE)
+        terminal = job.terminal(project)
+        terminal.wait_connected()
+        draft_past_the_menu(job, project, terminal, "up to the limit")
+        press(terminal, ENTER, lambda: job.client.session(project).limited_until is not None)
+        terminal.close()
+        command = job.client.send(project, "hello")
+        until(lambda: any(event.type == "queue_held" for event in job.client.events(project)))
+        info = job.until_state(project, SessionState.IDLE)
+        assert (info.queued, info.limited_until) == (1, datetime.fromtimestamp(resets_at, UTC))
+        with pytest.raises(UsageLimited, match="goes out by itself"):
+            job.client.wait_for(command)
+        job.client.start_session(project, now=True)
+        assert job.done(command).outcome == "finished"
+        assert job.client.session(project).limited_until is None
+
+
+@each_cli
 def test_a_server_that_is_busy_is_no_limit_of_the_users(tmp_path: Path, cli_version: str) -> None:
     headers = {"x-should-retry": "false"}
     with Job(tmp_path, cli_version, rules=[Rule("busy", [Fail(429, "too many requests", headers)])]) as job:

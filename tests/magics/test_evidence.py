@@ -131,6 +131,18 @@ def test_a_gsd_command_that_left_nothing_says_what_is_missing(demo: Notebook) ->
     assert "completed, asks" in shown
 
 
+@pytest.mark.parametrize(
+    ("still", "badge"), [("phases in ROADMAP.md", "login  [in_progress, asks]"), (None, "login  [in_progress]")]
+)
+def test_a_milestone_whose_command_left_nothing_is_not_shown_as_if_all_were_well(
+    demo: Notebook, still: str | None, badge: str
+) -> None:
+    demo.run("%%wx new login\n# Login\n")
+    demo.api.happen(demo.api.accept(), demo.api.end(outcome="asks", missing="phases in ROADMAP.md"))
+    demo.api.summary = {"missing_still": still}
+    assert badge in repr(demo.run("%wx start login --wait"))
+
+
 def test_permissions_are_named_and_who_answered(demo: Notebook) -> None:
     tell(demo)
     asked = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command
-from wxcode_jupyter.service.changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued
+from wxcode_jupyter.service.changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued, Unanswered
 from wxcode_jupyter.service.turns import Turns
 
 TEXT, OTHERS = "build the thing", "what time is it?"
@@ -121,6 +121,9 @@ def in_words(change: Change) -> str:
             return status.value
         case Answered(prompt_id):
             return f"answered {prompt_id}"
+        case Unanswered(prompt_id, error):
+            assert error
+            return f"unanswered {prompt_id}"
         case Lingers(_, tasks):
             return f"waits for {len(tasks)}"
         case Requeued():

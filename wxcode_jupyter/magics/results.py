@@ -152,7 +152,7 @@ class MilestoneResult(Result):
         rows += [("command", title(self.command))] if self.command else []
         return Card(
             milestone.element_name,
-            milestone_badge(milestone),
+            milestone_badge(milestone, evidence),
             rows,
             [evidence.table()] if evidence else [],
             evidence.screen if evidence else "",

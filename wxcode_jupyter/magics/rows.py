@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..client import Check, Project
 from ..client.describe import describe
+from ..evidence import CommandSummary
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Question, SessionInfo, SessionState
 from .cards import Badge, Now, Tone, clean_line, clock
 from .evidence import Evidence
@@ -63,9 +64,17 @@ def session_badge(session: SessionInfo) -> Badge:
     return Badge(str(session.state), _SESSION_TONES.get(session.state, "quiet"))
 
 
-def milestone_badge(milestone: Milestone) -> Badge:
-    """Return a milestone's status."""
+def milestone_badge(milestone: Milestone, evidence: Evidence | None = None) -> Badge:
+    """Return its status, with what its command has left open where that was waited for, as the command's own card."""
+    if evidence is not None and milestone.status is MilestoneStatus.IN_PROGRESS and _is_open(evidence.summary):
+        return Badge(f"{milestone.status}, {evidence.summary.command.outcome}", "needed")
     return Badge(str(milestone.status), _MILESTONE_TONES.get(milestone.status, "quiet"))
+
+
+def _is_open(summary: CommandSummary) -> bool:
+    """Whether a command that is completed is not done; what it should have left may have come later."""
+    came_later = summary.command.missing is not None and summary.missing_still is None
+    return summary.command.outcome in _OPEN_OUTCOMES and not came_later
 
 
 def command_badge(command: Command) -> Badge:

@@ -44,6 +44,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The turn of a prompt that is no command's has failed; ``error`` is what the CLI said."""
+
+    prompt_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lingers:
     """A turn is over, and what it has left running in the background is waited for; ``tasks`` has a line for each.
 
@@ -61,4 +69,4 @@ class Requeued:
     command: Command
 
 
-Change = Bound | Accepted | Ended | Answered | Lingers | Requeued
+Change = Bound | Accepted | Ended | Answered | Unanswered | Lingers | Requeued

@@ -1,9 +1,9 @@
 """A usage limit holds a project's queue: what is sent while it lasts would only be stopped by it, one after the other.
 
 Nothing of this lives in a server: the limit lasts as long as the latest command that completed did so at one that
-resets later (`Command.resets_at`), whichever server asks, after a restart too. It is lifted, by setting that time to
-now, when somebody says so, or when a prompt of somebody else's is answered, which shows that it is over. A limit of
-which the CLI did not say when it ends holds nothing.
+resets later (`Command.resets_at`), or a prompt of somebody else's has run into one that does (noted with the project),
+whichever server asks, after a restart too. It is lifted when somebody says so, or when a prompt is answered, which
+shows that it is over. A limit of which the CLI did not say when it ends holds nothing.
 """
 
 from __future__ import annotations
@@ -34,15 +34,31 @@ class UsageLimit:
 
     async def until(self) -> datetime | None:
         """Return until when what is queued is held, None where it is not."""
-        command = await self._stopped()
-        return command.resets_at if command else None
+        command, noted = await self._stopped(), await self._noted()
+        moments = (command.resets_at if command else None, noted)
+        return max((moment for moment in moments if moment), default=None)
+
+    async def reach(self, resets_at: datetime) -> None:
+        """Note that a prompt of somebody else's has run into a limit. May be repeated."""
+        await self._store.set_limited_until(self._project_id, resets_at)
+
+    async def pass_by(self) -> bool:
+        """Forget what ``reach`` has noted: a prompt was answered; tell whether there was anything. May be repeated."""
+        if await self._noted() is None:
+            return False
+        await self._store.set_limited_until(self._project_id, None)
+        return True
 
     async def lift(self) -> bool:
         """Let what is queued go out now; tell whether anything held it. May be repeated."""
-        command = await self._stopped()
+        passed, command = await self.pass_by(), await self._stopped()
         if command is None:
-            return False
+            return passed
         return await self._store.move_command(command.id, _COMPLETED, {"resets_at": self._clock()}) is not None
+
+    async def _noted(self) -> datetime | None:
+        moment = await self._store.get_limited_until(self._project_id)
+        return moment if moment is not None and moment > self._clock() else None
 
     async def _stopped(self) -> Command | None:
         """Return the latest completed command where a limit has stopped it that still lasts."""

@@ -320,7 +320,7 @@ class LiveSession:
             state = SessionState.WAITING if self.questions.waiting else SessionState.BUSY
         else:
             state = SessionState.IDLE
-        if state is SessionState.WAITING and not may_follow(self.state, state):
+        if state is SessionState.WAITING is not self.state and not may_follow(self.state, state):
             self._set_state(SessionState.BUSY)  # prompt and question were read in one step
         self._set_state(state)
 

@@ -10,14 +10,16 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ..claude import transcript
 from ..claude.hooks import HookEvent
+from ..claude.outcome import ASKS, FINISHED, limit_of
 from ..errors import StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
-from .changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued
+from .changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued, Unanswered
 from .endings import ended
 from .events import EventLog
 from .limit import UsageLimit
@@ -175,6 +177,10 @@ class Recorder:
                 self._ended(command, ended(status, last_message, error))
             case Answered():
                 self._outbox.put(self._limit.lift)
+            case Unanswered(_, error):
+                limit = limit_of(error, said_at=now())
+                if limit is not None and limit.resets_at is not None:
+                    self._outbox.put(partial(self._limit.reach, limit.resets_at))
             case Lingers(of, tasks):
                 self.emit("background", {"command_id": of.id if of else None, "tasks": list(tasks)})
             case Requeued(command):
@@ -208,6 +214,8 @@ class Recorder:
             if not changes:  # once: what a repeated attempt finds in the workspace may come from later work
                 changes.update(await asyncio.to_thread(self._pictures.judge, command, fields), completed_at=moment)
             await self._store.move_command(command.id, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, changes)
+            if changes.get("outcome") in (FINISHED, ASKS):
+                await self._limit.pass_by()
             news = {
                 "command_id": command.id,
                 "last_message": (changes["last_message"] or "")[:_TEXT_LIMIT],

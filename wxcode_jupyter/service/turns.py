@@ -18,7 +18,7 @@ from ..claude.prompts import CliQueue, has_within, same_prompt
 from ..claude.transcript import Entry
 from ..models import Command, CommandStatus
 from .background import Background, is_news, running
-from .changes import Accepted, Answered, Bound, Change, Ended, Requeued
+from .changes import Accepted, Answered, Bound, Change, Ended, Requeued, Unanswered
 from .mixing import Others, mixed, unknown
 from .own_command import OwnCommand
 
@@ -293,6 +293,7 @@ class Turns:
 
     def _conclude(self, *, more_hooks: bool = False) -> None:
         """Draw the conclusions about the turn that runs."""
+        self._drop_double()
         turn = self._turn
         if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
             turn.accepted = True
@@ -303,6 +304,16 @@ class Turns:
             self._turn = None
             self._finish(turn, turn.end)
 
+    def _drop_double(self) -> None:
+        """Go on to the turn of a prompt that 2.1.197, at a usage limit, has in the transcript under another id."""
+        turn, following = self._turn, self._next[0] if self._next else None
+        if turn is None or following is None or turn.command or not (turn.end and turn.end.over):
+            return
+        noted = turn.prompt_id not in self._taken and following.prompt_id in self._taken
+        if noted and same_prompt(following.text, turn.text):
+            self._turn = None
+            self._advance()
+
     def _finish(self, turn: _Turn, end: _End) -> None:
         left = self._left.pop(turn.prompt_id, None)
         if turn.command is not None:
@@ -311,6 +322,8 @@ class Turns:
             return
         if end.status is CommandStatus.COMPLETED:
             self._changes.append(Answered(turn.prompt_id))
+        elif end.status is CommandStatus.FAILED and end.error:
+            self._changes.append(Unanswered(turn.prompt_id, end.error))
         self._changes += self._background.end_other(
             end.status, end.last_message, end.error, left, news=is_news(turn.text)
         )

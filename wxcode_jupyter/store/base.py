@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from ..models import (
@@ -94,6 +95,14 @@ class Store(ABC):
     @abstractmethod
     async def set_options(self, project_id: str, options: ProjectOptions) -> None:
         """Replace the options."""
+
+    @abstractmethod
+    async def get_limited_until(self, project_id: str) -> datetime | None:
+        """Return what ``set_limited_until`` was told last; None for a project of which nothing was told."""
+
+    @abstractmethod
+    async def set_limited_until(self, project_id: str, moment: datetime | None) -> None:
+        """Note until when a usage limit lasts that somebody's own prompt ran into; None: there is none (any more)."""
 
     # -- the conversation id --------------------------------------------------------------------------------------
 

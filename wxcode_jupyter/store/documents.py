@@ -141,6 +141,13 @@ def check_count(field: str, value: Any) -> int:
     return value
 
 
+def check_moment(name: str, value: Any) -> datetime:
+    """Return a time in whole milliseconds (UTC), or raise ``InvalidBody`` for what is none or has no zone."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidBody(f"{name!r} must be a moment with a time zone.", field=name)
+    return _EPOCH + to_milliseconds(value) * _MILLISECOND
+
+
 def decode_moment(raw: Any) -> datetime:
     """Return the time (UTC) of a ``datetime`` or of milliseconds since the epoch.
 
@@ -184,7 +191,7 @@ def _encode_field(kind: type[Model], name: str, value: Any) -> Any:
     if name == "data":
         return _to_json(value)
     if expected is datetime:
-        return _check_moment(name, value)
+        return check_moment(name, value)
     if expected is str:
         return check_text(name, value)
     if issubclass(expected, StrEnum):
@@ -212,12 +219,6 @@ def _decode_field(kind: type[Model], name: str, raw: Any) -> Any:
 
 def _is_no_session_id(name: str, value: Any) -> bool:
     return name == "claude_session_id" and value == ""
-
-
-def _check_moment(name: str, value: Any) -> datetime:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidBody(f"{name!r} must be a moment with a time zone.", field=name)
-    return _EPOCH + to_milliseconds(value) * _MILLISECOND
 
 
 def _check_choice(kind: type[StrEnum], name: str, value: Any) -> str:

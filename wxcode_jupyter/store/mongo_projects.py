@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -15,7 +16,9 @@ from . import mongo_reservations as reservations
 from .documents import (
     PROJECT_CHANGES,
     Document,
+    check_moment,
     check_text,
+    decode_moment,
     decode_options,
     encode_changes,
     encode_options,
@@ -116,10 +119,25 @@ class MongoProjects(MongoAccess):
 
     async def set_options(self, project_id: str, options: ProjectOptions) -> None:
         """Write the options beside the reservation."""
-        change = {"$set": {"options": encode_options(options)}}
+        await self._set(project_id, {"options": encode_options(options)})
+
+    async def get_limited_until(self, project_id: str) -> datetime | None:
+        """Read it beside the options."""
         async with self._reach() as db:
             await require(db.output_projects, project_id, "output project", {"_id": True})
-            await db.wx_projects.update_one({"_id": object_id(project_id)}, change, upsert=True)
+            document = await db.wx_projects.find_one({"_id": object_id(project_id)}, {"limited_until": True})
+        moment = (document or {}).get("limited_until")
+        return None if moment is None else decode_moment(moment)
+
+    async def set_limited_until(self, project_id: str, moment: datetime | None) -> None:
+        """Write it beside the options."""
+        await self._set(project_id, {"limited_until": moment and check_moment("limited_until", moment)})
+
+    async def _set(self, project_id: str, fields: Document) -> None:
+        """Set fields of the project's document in our own collection."""
+        async with self._reach() as db:
+            await require(db.output_projects, project_id, "output project", {"_id": True})
+            await db.wx_projects.update_one({"_id": object_id(project_id)}, {"$set": fields}, upsert=True)
 
     # -- the conversation id --------------------------------------------------------------------------------------
 

@@ -36,7 +36,8 @@ CREATE TABLE output_projects (
     configuration_id TEXT,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    options TEXT NOT NULL
+    options TEXT NOT NULL,
+    limited_until INTEGER
 );
 CREATE TABLE milestones (
     id TEXT PRIMARY KEY,
@@ -98,6 +99,7 @@ CREATE TABLE events (
 
 #: Columns that files of this format may lack, because they were made before: added at the first use.
 _ADDED = (
+    ("output_projects", "limited_until", "INTEGER"),
     ("commands", "resets_at", "INTEGER"),
     ("commands", "taken_back_at", "INTEGER"),
     ("commands", "missing", "TEXT"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ..errors import FolderTaken, NameTaken, StoreConflict
@@ -12,8 +13,10 @@ from ..models import ClaudeSession, OutputProject, Page, ProjectOptions, check_i
 from .documents import (
     PROJECT_CHANGES,
     Document,
+    check_moment,
     check_text,
     decode,
+    decode_moment,
     decode_options,
     encode,
     encode_changes,
@@ -100,7 +103,18 @@ class SqliteProjects(SqliteAccess):
 
     async def set_options(self, project_id: str, options: ProjectOptions) -> None:
         """Write the column."""
-        fields = {"options": json.dumps(encode_options(options))}
+        await self._set(project_id, {"options": json.dumps(encode_options(options))})
+
+    async def get_limited_until(self, project_id: str) -> datetime | None:
+        """Read the column."""
+        moment = (await self._get("output_projects", project_id, "output project"))["limited_until"]
+        return None if moment is None else decode_moment(moment)
+
+    async def set_limited_until(self, project_id: str, moment: datetime | None) -> None:
+        """Write the column."""
+        await self._set(project_id, {"limited_until": moment and check_moment("limited_until", moment)})
+
+    async def _set(self, project_id: str, fields: Document) -> None:
         key = {"id": check_id(project_id)}
 
         def update(db: sqlite3.Connection) -> None:

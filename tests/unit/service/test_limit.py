@@ -61,3 +61,23 @@ async def test_what_is_lifted_is_lifted_for_every_server(
     assert await UsageLimit(store, project.id, clock=lambda: NOW).until() is None
     assert (await store.get_command(command.id)).resets_at == NOW
     assert not await limit.lift()
+
+
+async def test_a_prompt_of_somebody_elses_that_runs_into_one_holds_as_well(
+    limit: UsageLimit, store: Store, project: OutputProject
+) -> None:
+    await limit.reach(LATER)
+    assert await UsageLimit(store, project.id, clock=lambda: NOW).until() == LATER
+    assert await UsageLimit(store, project.id, clock=lambda: LATER).until() is None
+    await ended(store, project, "limited", LATER + timedelta(hours=1))
+    assert await limit.until() == LATER + timedelta(hours=1)
+    assert await limit.lift()
+    assert await limit.until() is None
+    assert not await limit.lift()
+
+
+async def test_what_was_noted_is_forgotten_when_a_prompt_is_answered(limit: UsageLimit) -> None:
+    await limit.reach(LATER)
+    assert await limit.pass_by()
+    assert await limit.until() is None
+    assert not await limit.pass_by()

@@ -119,6 +119,10 @@ from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN
         ),
         ("stand, exit", "requeued"),
         # the user has typed something to it, and pressed Enter
+        ("user u, own u, fail u", "user's u, unanswered u"),
+        ("user u, own u, interrupt u", "user's u"),
+        ("user u, fail u, own v, error, ended, all", "user's v, unanswered v"),
+        ("user u, own v, error, ended, all, fail u", "user's v, unanswered v"),
         ("stand, mixed u, mixture u, stop u", "failed, user's u, answered u"),
         ("stand, mixture u, all, answer, idle", "failed, user's u, answered u"),
         ("stand, mixed u, exit", "failed"),

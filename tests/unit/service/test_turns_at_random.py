@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.turn_story import Story, in_words, told
-from wxcode_jupyter.service.changes import Accepted, Answered
+from wxcode_jupyter.service.changes import Accepted, Answered, Unanswered
 
 IDS = ("p", "q", "r")
 STEPS = st.sampled_from(
@@ -31,7 +31,7 @@ def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]
         if step not in ("submit", "stand") or not (story.turns.active or story.turns.standing):
             story.tell(step)
     for command_id in story.submitted:
-        noted = [change for change in story.changes if not isinstance(change, Answered)]
+        noted = [change for change in story.changes if not isinstance(change, Answered | Unanswered)]
         mine = [change for change in noted if change.command and change.command.id == command_id]
         words = [in_words(change).partition(" ")[0] for change in mine]
         assert words.count("accepted") <= 1
@@ -49,5 +49,5 @@ def test_whatever_happens_a_command_is_taken_once_and_ends_once(steps: list[str]
 def test_after_the_end_nothing_is_open(steps: list[str]) -> None:
     story = told([*(step for step in steps if step not in ("submit", "stand")), "exit"])
     assert not story.turns.active
-    noted = [change for change in story.changes if not isinstance(change, Answered)]
+    noted = [change for change in story.changes if not isinstance(change, Answered | Unanswered)]
     assert all(isinstance(change, Accepted) and change.command is None for change in noted)

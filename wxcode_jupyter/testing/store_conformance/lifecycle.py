@@ -53,6 +53,8 @@ class LifecyclePromises:
             store.update_project(identifier, {"name": "x"}),
             store.delete_project(identifier),
             store.get_options(identifier),
+            store.get_limited_until(identifier),
+            store.set_limited_until(identifier, None),
             store.set_first_session_id(identifier, "x"),
             store.replace_session_id(identifier, "x", "y"),
             store.mark_born(identifier, "x", None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -163,6 +164,19 @@ class ProjectPromises:
         await store.set_options(project.id, ProjectOptions(model="sonnet"))
         assert await store.get_options(project.id) == ProjectOptions(model="sonnet")
 
+    async def test_limited_until(self, store: Store) -> None:
+        project = await add_project(store)
+        assert await store.get_limited_until(project.id) is None
+        await store.set_limited_until(project.id, moment(5))
+        assert await store.get_limited_until(project.id) == moment(5)
+        await store.set_options(project.id, ProjectOptions(model="opus"))
+        assert await store.get_limited_until(project.id) == moment(5)
+        assert await store.get_project(project.id) == project
+        with pytest.raises(InvalidBody):
+            await store.set_limited_until(project.id, datetime(2026, 1, 1))
+        await store.set_limited_until(project.id, None)
+        assert await store.get_limited_until(project.id) is None
+
     async def test_projects_unknown_project(self, store: Store) -> None:
         unknown = store.new_id()
         for call in (
@@ -171,6 +185,8 @@ class ProjectPromises:
             store.delete_project(unknown),
             store.get_options(unknown),
             store.set_options(unknown, ProjectOptions()),
+            store.get_limited_until(unknown),
+            store.set_limited_until(unknown, None),
         ):
             with pytest.raises(NotFound) as caught:
                 await call
