@@ -161,6 +161,7 @@ async def test_nothing_is_left_after_close_all(bench: Bench) -> None:
 async def test_nothing_is_left_of_a_child_that_was_killed(bench: Bench) -> None:
     session = await bench.open(shell("sleep 1000 & echo up; wait"))
     await output_until(session, b"up")
+    await session.screen()  # the emulator's process is up: its descriptors stay
     before = descriptors()
     os.kill(session.pid, signal.SIGKILL)
     await session.wait_closed()
