@@ -15,6 +15,18 @@ from tests.support.server import WxServer
 TIMEOUT_S = 30.0
 
 
+async def connect(
+    server: WxServer, path: str, *, subprotocols: list[str] | None = None, headers: dict[str, str] | None = None
+) -> WebSocketClientConnection:
+    """Connect with the server's token. Raises ``HTTPClientError`` when the handshake is refused."""
+    headers = {"Authorization": f"token {server.token}", **(headers or {})}
+    request = HTTPRequest(f"{server.url.replace('http', 'ws', 1)}{path}", headers=headers, request_timeout=TIMEOUT_S)
+    connection = await websocket_connect(request, subprotocols=subprotocols, max_message_size=64 << 20)
+    assert connection.protocol
+    connection.protocol.set_nodelay(True)  # as browsers do
+    return connection
+
+
 class Socket:
     """One client of a WebSocket route.
 
@@ -29,12 +41,7 @@ class Socket:
     @classmethod
     async def connect(cls, server: WxServer, path: str, **headers: str) -> Self:
         """Connect with the server's token. Raises ``HTTPClientError`` when the handshake is refused."""
-        headers = {"Authorization": f"token {server.token}", **headers}
-        url = f"{server.url.replace('http', 'ws', 1)}{API}{path}"
-        connection = await websocket_connect(HTTPRequest(url, headers=headers, request_timeout=TIMEOUT_S))
-        assert connection.protocol
-        connection.protocol.set_nodelay(True)  # as browsers do
-        return cls(connection)
+        return cls(await connect(server, f"{API}{path}", headers=headers))
 
     async def send(self, **frame: Any) -> None:
         """Send a frame."""

@@ -12,7 +12,8 @@ from ..errors import InvalidBody
 from ..models import CommandStatus, MilestoneStatus, OutputProject, check_id
 from ..service.projects import OPTIONS
 from .base import WxcodeHandler, endpoint, to_json
-from .websocket import EventsHandler, MilestoneTerminalHandler, ProjectTerminalHandler
+from .terminal import MilestoneTerminalHandler, ProjectTerminalHandler
+from .websocket import EventsHandler
 
 PROJECT, SESSION, MILESTONE = "wxcode:project", "wxcode:session", "wxcode:milestone"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ..claude import delivery, menu, screens
@@ -19,6 +20,7 @@ from ..claude.sheet import Sheet, read_sheet
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Attention, OutputProject, Question, SessionInfo, SessionState
 from ..terminal.session import TerminalSession
+from ..terminal.subscribers import Subscribers
 from .answering import answer_on
 from .deliverer import Deliverer
 from .listener import Listener
@@ -78,6 +80,7 @@ class LiveSession:
             spool, recorder, self._turns, self._watch, self.questions, claude_session_id=claude_session_id
         )
         self._wake = asyncio.Event()
+        self._watchers = Subscribers()
         self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch, wake=self._wake.set)
 
     # -- what others see and ask --------------------------------------------------------------------------------
@@ -105,6 +108,13 @@ class LiveSession:
             message=self._message or (self._attention.message if self._attention else ""),
             screen=self._watch.text if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
         )
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called when anything of ``info`` or of the questions may have changed, on the loop.
+
+        It has to be quick, and is called often; returns how to stop that.
+        """
+        return self._watchers.add(callback)
 
     async def screen_text(self) -> str:
         """Return the rows of the terminal as text; after the end, the last ones."""
@@ -171,15 +181,19 @@ class LiveSession:
     async def run(self) -> None:
         """Follow the CLI until it is dead."""
         unsubscribe = self.terminal.subscribe(self._printed)
+        unwatch = self.terminal.watch_clients(self._watchers.call)
         self._record_state(SessionState.STARTING, before=SessionState.STOPPED)
         try:
             with self._listener.woken(self._wake.set):
                 while not self.terminal.closed:
                     await self._step()
+                    self._watchers.call()
                     await self._wait()
                 await self._finish()
         finally:
             unsubscribe()
+            unwatch()
+            self._watchers.call()
             self.closed.set()
 
     def _printed(self) -> None:

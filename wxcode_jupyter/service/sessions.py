@@ -148,6 +148,11 @@ class Sessions:
         return self._outboxes[project_id]
 
     @property
+    def closing(self) -> bool:
+        """Whether the server is shutting down: sessions that end now end because of it."""
+        return self._closing
+
+    @property
     def busy(self) -> bool:
         """Whether Claude works in any session (an idle one is no activity)."""
         return any(session.state is SessionState.BUSY for session in self._live.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import signal
@@ -22,6 +23,8 @@ from .feeder import Feeder
 from .journal import Chunk, JournalReader, SizeChange, SizeRecord
 from .process import ChildProcess, ExitNotice, KeeperClient
 from .screen import ScreenView, Snapshot
+from .subscribers import Subscribers
+from .timeline import SizeTimeline
 
 _REDRAW_S = 0.2
 
@@ -33,6 +36,7 @@ class TerminalSession:
 
     Attributes:
         key: The caller's name for it.
+        stream: The name of its output, which no other process's has: offsets count within it.
         pid: Process id of the child, which is its process group too.
         started_at: When it was spawned, in UTC.
         size: The present size.
@@ -43,6 +47,7 @@ class TerminalSession:
         self, child: ChildProcess, client: KeeperClient, emulation: Emulation, journal_dir: str, size: TermSize
     ) -> None:
         self.key = child.key
+        self.stream = hashlib.blake2b(journal_dir.encode(), digest_size=8).hexdigest()
         self.pid = child.pid
         self.started_at: datetime = child.started_at
         self.size = size
@@ -52,6 +57,7 @@ class TerminalSession:
         self._journal_dir = journal_dir
         self._journal = JournalReader(journal_dir)
         self._sizes = SizeRecord(journal_dir)
+        self._timeline = SizeTimeline(size)
         self._feeder = Feeder(child.master)
         self._screen = emulation.open(journal_dir, lambda: self._journal.head, self._feeder.push)
         self._attachments: set[Attachment] = set()
@@ -59,8 +65,10 @@ class TerminalSession:
         self._wanted_size = size
         self._redraw: asyncio.TimerHandle | None = None
         self._replays = False
-        self._subscribers: list[Callable[[], None]] = []
+        self._subscribers = Subscribers()
+        self._client_watchers = Subscribers()
         self._closed = asyncio.Event()
+        self._discarded = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(child.doorbell, self._ring)
         child.exit.add_done_callback(self._close)
@@ -79,6 +87,11 @@ class TerminalSession:
     def clients(self) -> int:
         """How many attachments there are."""
         return len(self._attachments)
+
+    @property
+    def oldest(self) -> int:
+        """Offset of the oldest byte that is still kept."""
+        return self._journal.oldest
 
     @property
     def head(self) -> int:
@@ -120,24 +133,27 @@ class TerminalSession:
             self._ask_for_redraw(snapshot)
         return snapshot
 
+    def size_at(self, offset: int) -> TermSize:
+        """Return the size that the terminal had for the output at ``offset``."""
+        return self._timeline.at(offset)
+
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called on the loop when there is new output, and once at the end; return how to stop that.
 
         It has to be quick, and is not told what is new: look at ``head`` and ``closed``.
         """
-        self._subscribers.append(callback)
+        return self._subscribers.add(callback)
 
-        def unsubscribe() -> None:
-            with contextlib.suppress(ValueError):  # twice is fine
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+    def watch_clients(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called when a client has come or gone; return how to stop that."""
+        return self._client_watchers.add(callback)
 
     def attach(self, role: Role | str, size: TermSize | None = None, offset: int | None = None) -> Attachment:
         """Add a client, which reads from ``offset`` on (default: the oldest byte that is kept)."""
         start = self._journal.oldest if offset is None else offset
-        attachment = Attachment(Role(role), size, start, self._journal.read, self._voted)
+        attachment = Attachment(Role(role), size, start, self._journal.read, self._timeline, self._voted)
         self._attachments.add(attachment)
+        self._client_watchers.call()
         if self.closed:
             attachment.wake(ended=True)
         self._apply_size()
@@ -183,18 +199,30 @@ class TerminalSession:
         return self.exit_code
 
     def discard(self) -> None:
-        """Delete the journal of a closed session; screen and output are gone then."""
-        self.release()
+        """Delete the journal of a closed session; the screen is gone then, and so is the output but for the clients
+        that are attached: they may read it to its end, at their own pace."""
+        if not self.closed:
+            raise TerminalError("Only a session that has ended can be discarded.")
+        self._discarded = True
+        if self._attachments:
+            self._journal.hold()
+        self._close_unused()
         journal.remove(self._journal_dir)
 
     def release(self) -> None:
         """Detach all clients of a closed session and free what it holds; the journal's files stay."""
         if not self.closed:
             raise TerminalError("Only a session that has ended can be discarded.")
+        self._discarded = True
         for attachment in list(self._attachments):
             attachment.detach()
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        """Free what nobody needs any more of a session that has been discarded."""
         self._screen.close()
-        self._journal.close()
+        if not self._attachments:
+            self._journal.close()
 
     async def _ask(self, polite: Callable[[], Awaitable[None]], grace_s: float) -> None:
         try:
@@ -218,8 +246,7 @@ class TerminalSession:
     def _announce(self) -> None:
         for attachment in list(self._attachments):
             attachment.wake(ended=self.closed)
-        for callback in list(self._subscribers):
-            callback()
+        self._subscribers.call()
         self._screen.follow()
 
     def _close(self, exit: asyncio.Future[ExitNotice]) -> None:
@@ -250,6 +277,9 @@ class TerminalSession:
     def _voted(self, attachment: Attachment) -> None:
         if not attachment.attached:
             self._attachments.discard(attachment)
+            self._client_watchers.call()
+            if self._discarded:
+                self._close_unused()
         self._apply_size()
 
     def _apply_size(self) -> None:
@@ -264,7 +294,11 @@ class TerminalSession:
         if size == self.size or self.closed:
             return
         # Recorded first: what the child writes because of SIGWINCH comes after it in the journal.
-        self._sizes.append(SizeChange(self._journal.head, size.rows, size.cols))
+        change = SizeChange(self._journal.head, size.rows, size.cols)
+        self._sizes.append(change)
+        self._timeline.append(change)
         fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", size.rows, size.cols, 0, 0))
         self.size = size
         self._screen.follow()
+        for attachment in self._attachments:
+            attachment.wake()

@@ -1,44 +1,17 @@
-"""The frames of the terminal protocols: pure encode and decode. `PROTOCOL.md` is the page for those who write
-clients."""
+"""wxcode's JSON, one object per text frame; the protocol of clients that ask for none."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from dataclasses import dataclass
 from typing import Any
 
-from .errors import InvalidBody
-from .models import TermSize
-
-SIGNALS = ("SIGINT", "SIGTERM", "EOF")
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Keys from a client."""
-
-    data: str
+from ..errors import InvalidBody
+from ..models import TermSize
+from .frames import SIGNALS, Input, Request, Resize, Signal
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
-    """A client's size."""
-
-    size: TermSize
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A signal that a client asks for: one of ``SIGNALS``."""
-
-    name: str
-
-
-ClientFrame = Input | Resize | Signal
-
-
-def decode(message: str | bytes) -> ClientFrame | None:
+def decode(message: str | bytes) -> Request | None:
     """Read a client's JSON frame; None for a type that this version does not know (receivers ignore those).
 
     Raises:
@@ -55,7 +28,7 @@ def decode(message: str | bytes) -> ClientFrame | None:
             data = frame.get("data")
             if not isinstance(data, str):
                 raise InvalidBody("data is a string.", field="data")
-            return Input(data)
+            return Input(data.encode("utf-8", "surrogatepass"))
         case "resize":
             return Resize(TermSize(_cells(frame, "rows"), _cells(frame, "cols")))
         case "signal":
