@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any, Self
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
@@ -109,6 +110,25 @@ class Socket:
     async def __aexit__(self, *_error: object) -> None:
         self.connection.close()
         await self.wait_closed()
+
+
+def connect_and_never_read(server: WxServer, path: str, protocol: str = "") -> socket.socket:
+    """Return a socket that has become a WebSocket, has attached, and from which nothing is read any more."""
+    address = server.url.partition("//")[2].rstrip("/")
+    host, _, port = address.partition(":")
+    client = socket.create_connection((host, int(port)))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    asked = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
+    request = (
+        f"GET /{API}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"
+        f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n{asked}"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    client.sendall(request.encode())
+    assert client.recv(12) == b"HTTP/1.1 101"
+    if protocol:
+        client.sendall(b"\x82\x83\0\0\0\0" + b"\x10{}")  # ATTACH, masked with zeros
+    return client
 
 
 async def refused(server: WxServer, path: str, **headers: str) -> int:
