@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from typing import Any
 
 from ..errors import InvalidBody
 from ..models import TermSize
 from .frames import SIGNALS, Input, Request, Resize, Signal
+from .text import TextStream
 
 
 def decode(message: str | bytes) -> Request | None:
@@ -52,17 +52,15 @@ class OutputEncoder:
     """Turns the bytes of one terminal into JSON output frames: a character is never cut at a frame's end."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._text = TextStream()
 
     def encode(self, chunk: bytes) -> str | None:
         """Return an output frame, or None while only a part of a character is there."""
-        return _output(self._decoder.decode(chunk))
+        return _output(self._text.feed(chunk))
 
     def finish(self) -> str | None:
         """Return what is left of a character whose rest never came, at the end or before bytes that are lost."""
-        text = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return _output(text)
+        return _output(self._text.finish())
 
 
 def status(*, connected: bool, session_id: str | None, message: str) -> str:

@@ -90,6 +90,7 @@ class WxtermDialect:
         following = asyncio.create_task(self._follow_state(live))
         try:
             await self._show_output(live, attachment)
+            await live.closed.wait()
         except TerminalClosed:
             return  # it was over before there was anything to show
         finally:

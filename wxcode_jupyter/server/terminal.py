@@ -110,7 +110,7 @@ class TerminalHandler(SocketHandler):
     async def _attach_and_show(self, identifier: str) -> None:
         await self._tell_progress("connecting")
         self._cancellable = False  # what was begun to be started is started, whoever leaves
-        self._live = live = await self._find_or_start(identifier)
+        self._live = live = await self.find_or_start(identifier)
         self._cancellable = True
         if self._left:
             return
@@ -125,7 +125,8 @@ class TerminalHandler(SocketHandler):
         await self._dialect.tell_closed(live.terminal.exit_code)
         self.close(1000)
 
-    async def _find_or_start(self, identifier: str) -> LiveSession:
+    async def find_or_start(self, identifier: str) -> LiveSession:
+        """Return the live session that is asked for, started where there is none."""
         project = await self.find_project(check_id(identifier))
         sessions = self.service.sessions
         if present := sessions.find_live(project.id):

@@ -12,7 +12,7 @@ import signal
 import struct
 import termios
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ..errors import KeeperUnavailable, TerminalClosed, TerminalError
 from ..models import TermSize
@@ -39,6 +39,7 @@ class TerminalSession:
         stream: The name of its output, which no other process's has: offsets count within it.
         pid: Process id of the child, which is its process group too.
         started_at: When it was spawned, in UTC.
+        active_at: When it last printed something, or was begun, in UTC.
         size: The present size.
         exit_code: Once closed: the exit status, ``-n`` when signal n killed it, ``None`` when the keeper died first.
     """
@@ -50,6 +51,7 @@ class TerminalSession:
         self.stream = hashlib.blake2b(journal_dir.encode(), digest_size=8).hexdigest()
         self.pid = child.pid
         self.started_at: datetime = child.started_at
+        self.active_at = child.started_at
         self.size = size
         self.exit_code: int | None = None
         self._child = child
@@ -241,6 +243,7 @@ class TerminalSession:
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._child.doorbell)
+            self.active_at = datetime.now(UTC)
         self._announce()
 
     def _announce(self) -> None:
