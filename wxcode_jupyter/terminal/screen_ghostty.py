@@ -5,16 +5,22 @@ Fast and exact, but native code that some input takes down with its process: it 
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Self
 
+import pyghostty
 from pyghostty._ffi import GhosttyError
 
 from ..models import TermSize
 from . import ghostty, screen_bytes
+from .screen_rows import Rows, runs
+from .style import Run
 
 _HISTORY_ROWS = 1200  # libghostty drops them by the page: so there are a thousand at any time
 _FOREGROUND = (229, 229, 229)
 _BACKGROUND = (0, 0, 0)
+_AUTOWRAP = 7
 _RECENT_BYTES = 256
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xdf] | [\xe0-\xef][\x80-\xbf]? | [\xf0-\xf4][\x80-\xbf]{0,2})\Z", re.VERBOSE)
 # Ends with a printed character; what is before it, a control or a sequence, is complete.
@@ -37,11 +43,28 @@ class GhosttyScreen:
 
     def __init__(self, size: TermSize) -> None:
         size = size.clamped()
-        self._terminal = ghostty.open_terminal(size.cols, size.rows, _HISTORY_ROWS, _FOREGROUND, _BACKGROUND)
-        self._recent = b""
-        self._unfinished = 0
+        self._take(ghostty.open_terminal(size.cols, size.rows, _HISTORY_ROWS, _FOREGROUND, _BACKGROUND))
+
+    @classmethod
+    def restore(cls, state: bytes) -> Self:
+        """See ``ScreenFactory``."""
+        header, _, native = state.partition(b"\n")
+        unfinished, recent, version = json.loads(header)
+        if version != pyghostty.__version__:
+            raise ValueError(f"The state is of pyghostty {version}")
+        screen = cls.__new__(cls)
+        try:
+            screen._take(ghostty.decode(native), recent.encode("latin-1"), unfinished)
+        except GhosttyError as error:
+            raise ValueError(str(error)) from error
+        return screen
+
+    def _take(self, terminal: pyghostty.Terminal, recent: bytes = b"", unfinished: int = 0) -> None:
+        self._terminal = terminal
+        self._recent = recent
+        self._unfinished = unfinished
         self._replies: list[bytes] = []
-        self._terminal.on_reply(self._replies.append)
+        terminal.on_reply(self._replies.append)
 
     def feed(self, data: bytes) -> None:
         """See ``Screen``."""
@@ -57,6 +80,12 @@ class GhosttyScreen:
     def resize(self, size: TermSize) -> None:
         """See ``Screen``."""
         size = size.clamped()
+        if (
+            size.cols < self.size.cols
+            and not self._unfinished
+            and (self.alternate or not self._terminal.mode(_AUTOWRAP))
+        ):
+            self._terminal.feed(screen_bytes.cut_margin(self._terminal, size.cols))
         self._terminal.resize(size.cols, size.rows)
 
     def take_replies(self) -> bytes:
@@ -97,6 +126,11 @@ class GhosttyScreen:
         cols, rows = self._terminal.size
         return TermSize(rows, cols)
 
+    def runs(self) -> list[list[Run]]:
+        """See ``Screen``."""
+        rows = Rows(self._terminal)
+        return [runs(rows.read(y)) for y in range(self.size.rows)]
+
     def snapshot(self, history: int) -> tuple[bytes, int] | None:
         """See ``Screen``."""
         try:
@@ -104,6 +138,15 @@ class GhosttyScreen:
         except GhosttyError:  # the unfinished sequence is longer than any that is meant
             return None
         return data, self._unfinished
+
+    def save(self) -> bytes | None:
+        """See ``Screen``."""
+        try:
+            native = ghostty.encode(self._terminal)
+        except GhosttyError:
+            return None
+        header = [self._unfinished, self._recent.decode("latin-1"), pyghostty.__version__]
+        return json.dumps(header).encode() + b"\n" + native
 
     def close(self) -> None:
         """See ``Screen``."""
