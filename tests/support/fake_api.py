@@ -24,6 +24,7 @@ from wxcode_jupyter.client.transport import API_PATH
 
 TOKEN = "a-token-that-never-shows"
 TRUST_SCREEN = "Do you trust the files in this folder?\n❯ 1. Yes, proceed\n  2. No, exit"
+OUTPUT = b"\x1b[31mred\x1b[0m \xff"
 Answer = tuple[int, Any]
 
 
@@ -68,7 +69,9 @@ class FakeApi:
             body = json.loads(request.content) if request.content else None
             status, answer = self.answer(request.method, str(request.url), body)
             return (
-                httpx.Response(status, text=answer) if isinstance(answer, str) else httpx.Response(status, json=answer)
+                httpx.Response(status, content=answer)
+                if isinstance(answer, str | bytes)
+                else httpx.Response(status, json=answer)
             )
 
         return httpx.MockTransport(handle)
@@ -397,8 +400,12 @@ class FakeApi:
                 return 200, {"questions": asked, "total": len(asked)}
             case ("GET", ["events"]):
                 return 200, self._events(identifier, int(query["after"][0]), int(query.get("limit", ["1000"])[0]))
-            case ("GET", ["screen"]) if self.sessions[identifier]["state"] == "stopped":
+            case ("GET", ["screen" | "output"]) if self.sessions[identifier]["state"] == "stopped":
                 return 409, {"message": "No session: `%wxmilestone resume`.", "reason": "session_not_running"}
+            case ("GET", ["output"]):
+                return 200, OUTPUT
+            case ("GET", ["screen"]) if self.headers and self.headers[-1]["accept"] == "text/html":
+                return 200, '<pre><span style="color:red">red</span></pre>'
             case ("GET", ["screen"]):
                 return 200, self.sessions[identifier]["screen"] or "❯ \x1b[31mred\x1b[0m"
         return 404, {"message": "Not Found"}

@@ -409,6 +409,15 @@ class Client:
         key = _id(project)
         return self._router.read_text(f"output-projects/{key}/screen", project_id=key, accept=accept)
 
+    def output(self, project: Project | str) -> bytes:
+        """Return what is kept of all that the live session's terminal printed, as it was printed.
+
+        Raises:
+            SessionNotRunning: No session lives; the output goes with it.
+        """
+        key = _id(project)
+        return self._router.read_bytes(f"output-projects/{key}/output", project_id=key)
+
     # -- commands and events --------------------------------------------------------------------------------------
 
     def send(

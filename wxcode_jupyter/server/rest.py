@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from tornado import web
@@ -11,9 +13,20 @@ from .._version import __version__
 from ..errors import InvalidBody
 from ..models import CommandStatus, MilestoneStatus, OutputProject, check_id
 from ..service.projects import OPTIONS
+from ..terminal import render
+from ..terminal.attachment import Role
+from ..terminal.screen import ScreenView
+from .accept import preferred
 from .base import WxcodeHandler, endpoint, to_json
 from .terminal import MilestoneTerminalHandler, ProjectTerminalHandler
 from .websocket import EventsHandler
+
+#: What a screen is returned as, by content type; the first one where the client does not say.
+SCREEN_FORMS: dict[str, Callable[[ScreenView], str]] = {
+    "text/plain": attrgetter("text"),
+    "text/html": render.to_html,
+    "text/x-ansi": render.to_ansi,
+}
 
 PROJECT, SESSION, MILESTONE = "wxcode:project", "wxcode:session", "wxcode:milestone"
 
@@ -248,9 +261,28 @@ class ScreenHandler(WxcodeHandler):
 
     @endpoint("read", SESSION)
     async def get(self, project_id: str) -> None:
-        """Return the terminal's rows as text; after the end, the last ones."""
-        text = await self.service.sessions.screen_text(project_id)
-        self.finish(text, set_content_type="text/plain; charset=utf-8")
+        """Return the terminal's rows as text, HTML or ANSI; after the end, the last ones."""
+        view = await self.service.sessions.screen(project_id)
+        form = preferred(self.request.headers.get("Accept", ""), tuple(SCREEN_FORMS))
+        self.set_header("Vary", "Accept")
+        self.finish(SCREEN_FORMS[form](view), set_content_type=f"{form}; charset=utf-8")
+
+
+class OutputHandler(WxcodeHandler):
+    """``/output-projects/{id}/output``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """Return the bytes that are kept of what the terminal printed, up to now; it may end meanwhile."""
+        terminal = (await self.service.sessions.require_live(project_id)).terminal
+        async with terminal.attach(Role.OBSERVER) as reader:
+            head = terminal.head
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Wxcode-Stream", terminal.stream)
+            self.set_header("Wxcode-Offset", str(reader.offset))
+            while reader.offset < head and (chunk := await reader.read()).data:
+                self.write(chunk.data)
+                await self.flush()
 
 
 class MilestonesHandler(WxcodeHandler):
@@ -390,6 +422,7 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/gsd", GsdHandler),
     (f"/output-projects/{_ID}/gsd/init", GsdInitHandler),
     (f"/output-projects/{_ID}/screen", ScreenHandler),
+    (f"/output-projects/{_ID}/output", OutputHandler),
     (f"/output-projects/{_ID}/terminal", ProjectTerminalHandler),
     (f"/commands/{_ID}", CommandHandler),
     (f"/commands/{_ID}/summary", SummaryHandler),

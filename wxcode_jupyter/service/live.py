@@ -19,6 +19,7 @@ from ..claude.screens import Kind
 from ..claude.sheet import Sheet, read_sheet
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Attention, OutputProject, Question, SessionInfo, SessionState
+from ..terminal.screen import ScreenView
 from ..terminal.session import TerminalSession
 from ..terminal.subscribers import Subscribers
 from .answering import answer_on
@@ -81,6 +82,7 @@ class LiveSession:
         )
         self._wake = asyncio.Event()
         self._watchers = Subscribers()
+        self._last_screen: ScreenView | None = None
         self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch, wake=self._wake.set)
 
     # -- what others see and ask --------------------------------------------------------------------------------
@@ -116,11 +118,17 @@ class LiveSession:
         """
         return self._watchers.add(callback)
 
-    async def screen_text(self) -> str:
-        """Return the rows of the terminal as text; after the end, the last ones."""
-        if self.terminal.closed:
-            return self._watch.text
-        return (await self.terminal.screen()).text
+    async def screen(self) -> ScreenView:
+        """Return what the terminal shows, with its looks; after the end, what it showed last.
+
+        Raises:
+            SessionNotRunning: It has ended, and what it showed last is not known (yet).
+        """
+        if not self.terminal.closed:
+            return await self.terminal.screen(styled=True)
+        if self._last_screen is None:
+            raise SessionNotRunning("The session has ended, and its last screen is not known.")
+        return self._last_screen
 
     def enqueued(self) -> None:
         """A command was queued: look whether it can go out."""
@@ -357,7 +365,8 @@ class LiveSession:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        self._watch.see(await self.terminal.screen())
+        self._last_screen = await self.terminal.screen(styled=True)
+        self._watch.see(self._last_screen)
         self._listener.listen()
         self.questions.drop_all()
         self._turns.on_exit()

@@ -30,6 +30,7 @@ from ..models import (
 )
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
+from ..terminal.screen import ScreenView
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
@@ -123,13 +124,13 @@ class Sessions:
         self._queues[project_id] = queue
         return replace(info, queued=queue[0], limited_until=queue[1])
 
-    async def screen_text(self, project_id: str) -> str:
+    async def screen(self, project_id: str) -> ScreenView:
         """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
         session = self._live.get(project_id)
         if session is None:
             await self._store.get_project(project_id)
             raise SessionNotRunning("The project has had no session since this server started.")
-        return await session.screen_text()
+        return await session.screen()
 
     def enqueued(self, project_id: str) -> None:
         """A command was queued: the live session, if there is one, looks for it."""
