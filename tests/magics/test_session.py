@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.magics.conftest import Notebook, new_login
-from wxcode_jupyter.errors import CommandFailed, UsageLimited
+from wxcode_jupyter.errors import CommandFailed, SessionNotRunning, UsageLimited
 from wxcode_jupyter.magics import CommandResult, EventLog, Help, Screen, SessionStatus, UsageMistake
 from wxcode_jupyter.models import SessionState
 
@@ -100,6 +101,37 @@ def test_status_log_screen(demo: Notebook) -> None:
     assert isinstance(screen, Screen)
     assert (str(screen), "\x1b" in repr(screen)) == ("❯ \x1b[31mred\x1b[0m", False)
     assert demo.run("%wxmilestone terminal").text == screen.text
+
+
+def test_a_screen_in_other_forms(demo: Notebook) -> None:
+    demo.run("%wxmilestone resume")
+    html = demo.run("%wxmilestone screen --format html")
+    assert str(html) == '<pre><span style="color:red">red</span></pre>'
+    assert html._repr_mimebundle_()["text/html"].endswith(str(html))
+    assert "red" in html.text
+    ansi = demo.run("%wxmilestone screen --format ansi")
+    assert ansi._repr_mimebundle_() == {"text/plain": str(ansi)}
+    assert "\x1b[31mred" in str(ansi)
+    with pytest.raises(UsageMistake, match="the nearest is 'html'"):
+        demo.run("%wxmilestone screen --format htm")
+
+
+def test_the_raw_log(demo: Notebook, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SessionNotRunning):
+        demo.run("%wxmilestone log --raw")
+    demo.run("%wxmilestone resume")
+    output = demo.run("%wxmilestone log --raw")
+    assert bytes(output) == b"\x1b[31mred\x1b[0m \xff"
+    assert "\x1b[31mred\x1b[0m \ufffd" in capsys.readouterr().out
+    file = tmp_path / "it is raw.log"
+    output = demo.run(f"%wxmilestone log --raw --file '{file}'")
+    assert file.read_bytes() == bytes(output)
+    assert str(file) in repr(output)
+    assert "red" not in capsys.readouterr().out
+    with pytest.raises(UsageMistake, match="cannot be written"):
+        demo.run(f"%wxmilestone log --raw --file '{tmp_path}'")
+    with pytest.raises(UsageMistake, match="--raw"):
+        demo.run("%wxmilestone log --file x")
 
 
 def test_a_screen_is_looked_for_in_vain_without_an_error(demo: Notebook) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any, Self
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
@@ -13,6 +14,18 @@ from tests.server.api import API
 from tests.support.server import WxServer
 
 TIMEOUT_S = 30.0
+
+
+async def connect(
+    server: WxServer, path: str, *, subprotocols: list[str] | None = None, headers: dict[str, str] | None = None
+) -> WebSocketClientConnection:
+    """Connect with the server's token. Raises ``HTTPClientError`` when the handshake is refused."""
+    headers = {"Authorization": f"token {server.token}", **(headers or {})}
+    request = HTTPRequest(f"{server.url.replace('http', 'ws', 1)}{path}", headers=headers, request_timeout=TIMEOUT_S)
+    connection = await websocket_connect(request, subprotocols=subprotocols, max_message_size=64 << 20)
+    assert connection.protocol
+    connection.protocol.set_nodelay(True)  # as browsers do
+    return connection
 
 
 class Socket:
@@ -29,12 +42,7 @@ class Socket:
     @classmethod
     async def connect(cls, server: WxServer, path: str, **headers: str) -> Self:
         """Connect with the server's token. Raises ``HTTPClientError`` when the handshake is refused."""
-        headers = {"Authorization": f"token {server.token}", **headers}
-        url = f"{server.url.replace('http', 'ws', 1)}{API}{path}"
-        connection = await websocket_connect(HTTPRequest(url, headers=headers, request_timeout=TIMEOUT_S))
-        assert connection.protocol
-        connection.protocol.set_nodelay(True)  # as browsers do
-        return cls(connection)
+        return cls(await connect(server, f"{API}{path}", headers=headers))
 
     async def send(self, **frame: Any) -> None:
         """Send a frame."""
@@ -102,6 +110,25 @@ class Socket:
     async def __aexit__(self, *_error: object) -> None:
         self.connection.close()
         await self.wait_closed()
+
+
+def connect_and_never_read(server: WxServer, path: str, protocol: str = "") -> socket.socket:
+    """Return a socket that has become a WebSocket, has attached, and from which nothing is read any more."""
+    address = server.url.partition("//")[2].rstrip("/")
+    host, _, port = address.partition(":")
+    client = socket.create_connection((host, int(port)))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    asked = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
+    request = (
+        f"GET /{API}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"
+        f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n{asked}"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    client.sendall(request.encode())
+    assert client.recv(12) == b"HTTP/1.1 101"
+    if protocol:
+        client.sendall(b"\x82\x83\0\0\0\0" + b"\x10{}")  # ATTACH, masked with zeros
+    return client
 
 
 async def refused(server: WxServer, path: str, **headers: str) -> int:

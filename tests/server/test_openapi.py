@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 
 from tests.server.api import Api
 from tests.server.routes import OPERATIONS, REQUESTS, Operation
-from wxcode_jupyter import protocol
+from wxcode_jupyter.protocol import frames, wxjson
 from wxcode_jupyter.server.base import CLOSE_CODES
 from wxcode_jupyter.server.schemas import openapi
 
@@ -107,14 +107,14 @@ def test_close_codes_are_those_of_the_page() -> None:
 
 def test_frames_are_those_of_the_page() -> None:
     sent = [
-        protocol.status(connected=True, session_id=None, message=""),
-        str(protocol.OutputEncoder().encode(b"x")),
-        protocol.error("", ""),
-        protocol.closed(0),
+        wxjson.status(connected=True, session_id=None, message=""),
+        str(wxjson.OutputEncoder().encode(b"x")),
+        wxjson.error("", ""),
+        wxjson.closed(0),
     ]
 
     for frame in sent:
         start = re.match(r'\{"type": "(\w+)"', frame)
         assert start
         assert f'| `{{"type":"{start[1]}"' in page()
-    assert all(f"`{name}`" in page() for name in protocol.SIGNALS)
+    assert all(f"`{name}`" in page() for name in frames.SIGNALS)

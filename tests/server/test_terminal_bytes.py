@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
-from tests.server.api import API, Api
+from tests.server.api import Api
 from tests.server.sockets import Socket
 from tests.support.server import WxServer
 from tests.support.terminal import until
@@ -55,43 +53,6 @@ class TestOutput:
         assert count + len(late.text) == len(driver.text)
         assert driver.text.endswith(late.text)
         assert [frame["type"] for frame in late.frames].index("output") > late.frames.index(lost)
-
-    async def test_a_client_that_does_not_read_stops_nobody(
-        self, server: WxServer, terminal_path: str, api: Api, path: str
-    ) -> None:
-        async with await Socket.connect(server, terminal_path) as client:
-            await client.wait_connected()
-            with connect_and_never_read(server, terminal_path):
-                await until(lambda: api.json("GET", f"{path}/session")["clients"] == 2)
-                before = resident_bytes(server.pid)
-
-                await client.type("head -c 40000000 /dev/zero | tr '\\0' x; echo do''ne\r")
-                await client.wait_text("done\r\n")
-
-                assert client.text.count("x") == 40_000_001  # one is the command's own
-                assert resident_bytes(server.pid) - before < 30_000_000
-            await until(lambda: api.json("GET", f"{path}/session")["clients"] == 1)
-
-
-def connect_and_never_read(server: WxServer, path: str) -> socket.socket:
-    """Return a socket that has become a WebSocket, and from which nothing is read any more."""
-    address = server.url.partition("//")[2].rstrip("/")
-    host, _, port = address.partition(":")
-    client = socket.create_connection((host, int(port)))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    request = (
-        f"GET /{API}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    client.sendall(request.encode())
-    assert client.recv(12) == b"HTTP/1.1 101"
-    return client
-
-
-def resident_bytes(pid: int) -> int:
-    """Return how much memory a process has."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class TestInput:

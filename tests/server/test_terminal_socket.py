@@ -12,7 +12,7 @@ from tests.server.api import UNKNOWN_ID, Api, install_gsd
 from tests.server.sockets import Socket
 from tests.support.server import WxServer
 from tests.support.terminal import until
-from tests.unit.test_protocol import BAD
+from tests.unit.protocol.test_wxjson import BAD
 
 
 class TestComingAndGoing:

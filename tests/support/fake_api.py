@@ -25,7 +25,6 @@ class FakeApi(FakeRoutes):
 
     def __init__(self) -> None:
         super().__init__()
-        self.headers: list[dict[str, str]] = []
         self.failures: deque[Answer | Exception] = deque()
 
     def transport(self) -> httpx.MockTransport:
@@ -41,7 +40,9 @@ class FakeApi(FakeRoutes):
             body = json.loads(request.content) if request.content else None
             status, answer = self.answer(request.method, str(request.url), body)
             return (
-                httpx.Response(status, text=answer) if isinstance(answer, str) else httpx.Response(status, json=answer)
+                httpx.Response(status, content=answer)
+                if isinstance(answer, str | bytes)
+                else httpx.Response(status, json=answer)
             )
 
         return httpx.MockTransport(handle)

@@ -11,6 +11,7 @@ from bson import ObjectId
 from tests.support.fake_world import FakeWorld, now_json, session_json
 from wxcode_jupyter.client.transport import API_PATH
 
+OUTPUT = b"\x1b[31mred\x1b[0m \xff"
 Answer = tuple[int, Any]
 
 
@@ -20,6 +21,7 @@ class FakeRoutes(FakeWorld):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[tuple[str, str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.queries: list[str] = []  # paths with their queries
         self.base_path = "/" + API_PATH
         self.store_url = "sqlite:////nowhere/wxcode.sqlite3"
@@ -211,8 +213,12 @@ class FakeRoutes(FakeWorld):
                 return 200, {"questions": asked, "total": len(asked)}
             case ("GET", ["events"]):
                 return 200, self._events(identifier, int(query["after"][0]), int(query.get("limit", ["1000"])[0]))
-            case ("GET", ["screen"]) if self.sessions[identifier]["state"] == "stopped":
+            case ("GET", ["screen" | "output"]) if self.sessions[identifier]["state"] == "stopped":
                 return 409, {"message": "No session: `%wxmilestone resume`.", "reason": "session_not_running"}
+            case ("GET", ["output"]):
+                return 200, OUTPUT
+            case ("GET", ["screen"]) if self.headers and self.headers[-1]["accept"] == "text/html":
+                return 200, '<pre><span style="color:red">red</span></pre>'
             case ("GET", ["screen"]):
                 return 200, self.sessions[identifier]["screen"] or "❯ \x1b[31mred\x1b[0m"
         return 404, {"message": "Not Found"}

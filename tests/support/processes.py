@@ -26,3 +26,8 @@ def processes_of(home: Path) -> dict[int, str]:
 def cli_processes(home: Path, executable: Path) -> list[int]:
     """Return the pids of the CLIs of that HOME (not of what they started)."""
     return [pid for pid, line in processes_of(home).items() if line.startswith(f"{executable} --settings ")]
+
+
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

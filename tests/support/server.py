@@ -26,6 +26,8 @@ class WxServer:
         environment: The server's whole environment, from scratch; the CLI inherits it (`ClaudeHome.env`).
         claude: The CLI's executable.
         store_url: Empty for the embedded store.
+        terminals: Whether Jupyter's own terminals are there (jupyter_server_terminals), and
+        terminals_enabled: whether its administrator allows any.
         options: Further traitlets of ``WxcodeApp``, as ``name="value"``.
     """
 
@@ -36,6 +38,8 @@ class WxServer:
         claude: Path | Sequence[str],
         *,
         store_url: str = "",
+        terminals: bool = False,
+        terminals_enabled: bool = True,
         **options: Any,
     ) -> None:
         self.folder = folder
@@ -43,6 +47,8 @@ class WxServer:
         self.url = ""
         self.options = options
         self.store_url = store_url
+        self._terminals = terminals
+        self._terminals_enabled = terminals_enabled
         self._environment = environment
         self._claude = [str(claude)] if isinstance(claude, Path) else list(claude)
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,8 +81,10 @@ class WxServer:
             **self.options,
         }
         # Only what is tested: JupyterLab takes seconds to load.
-        off = {"jupyterlab": False, "notebook_shim": False, "jupyter_lsp": False, "jupyter_server_terminals": False}
-        code = f"c = get_config()\nc.ServerApp.jpserver_extensions = {off!r}\n"
+        extensions = dict.fromkeys(("jupyterlab", "notebook_shim", "jupyter_lsp"), False)
+        extensions["jupyter_server_terminals"] = self._terminals
+        code = f"c = get_config()\nc.ServerApp.jpserver_extensions = {extensions!r}\n"
+        code += f"c.ServerApp.terminals_enabled = {self._terminals_enabled}\n"
         code += "".join(f"c.WxcodeApp.{name} = {value!r}\n" for name, value in options.items())
         self.folder.mkdir(exist_ok=True, parents=True)
         config = self.folder / f"config-{self.token[:6]}.py"

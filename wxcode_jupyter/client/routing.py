@@ -56,6 +56,10 @@ class Router:
         """GET a text from where the project is."""
         return self._at(project_id, lambda at: at.read_text(path, accept=accept))
 
+    def read_bytes(self, path: str, *, project_id: str) -> bytes:
+        """GET bytes from where the project is."""
+        return self._at(project_id, lambda at: at.read_bytes(path))
+
     def read_pages(
         self,
         path: str,

@@ -107,6 +107,10 @@ class Transport:
         """GET a text. Raises like ``request``."""
         return self._send("GET", path, None, None, accept, repeatable=True).text
 
+    def read_bytes(self, path: str) -> bytes:
+        """GET bytes. Raises like ``request``."""
+        return self._send("GET", path, None, None, "application/octet-stream", repeatable=True).content
+
     def close(self) -> None:
         """Close the connections; idempotent."""
         self._http.close()

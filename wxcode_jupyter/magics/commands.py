@@ -12,7 +12,8 @@ from ..client import GsdStatus, Project, asks_for_trust
 from ..errors import AttentionNeeded, InvalidPath, NotFound, SessionNotRunning
 from ..models import MilestoneStatus, SessionInfo
 from .context import Context
-from .grammar import Line, Mistake
+from .grammar import Line, Mistake, nearest
+from .output import save_output
 from .results import (
     DoctorReport,
     EventLog,
@@ -27,6 +28,7 @@ from .results import (
 
 _PAGE = 1000
 _RECENT = 3
+_SCREEN_TYPES = {"text": "text/plain", "html": "text/html", "ansi": "text/x-ansi"}
 
 
 def project(context: Context, line: Line) -> Result:
@@ -104,8 +106,12 @@ def resume(context: Context, line: Line) -> Result:
 
 
 def log(context: Context, line: Line) -> Result:
-    """Show the latest events."""
+    """Show the latest events, or what the terminal has printed."""
     client, found = context.client, context.project(line["project"])
+    if line["raw"]:
+        return save_output(client.output(found), found.name, line)
+    if line["file"]:
+        raise Mistake("--file is for what --raw gives.", line.subcommand.usage)
     limit = 50 if line["limit"] is None else line["limit"]
 
     def events() -> Iterator[Any]:
@@ -123,11 +129,18 @@ def log(context: Context, line: Line) -> Result:
 def screen(context: Context, line: Line) -> Result:
     """Show what the terminal shows."""
     client, found = context.client, context.project(line["project"])
+    form = line["format"] or "text"
+    if form not in _SCREEN_TYPES:
+        raise Mistake(
+            f"--format is one of {', '.join(_SCREEN_TYPES)}{nearest(form, _SCREEN_TYPES)}.", line.subcommand.usage
+        )
 
     def look() -> Screen:
         title = f"{found.name}: terminal"
         try:
-            return Screen(text=client.screen(found), title=title, _again=look)
+            text = client.screen(found)
+            markup = "" if form == "text" else client.screen(found, accept=_SCREEN_TYPES[form])
+            return Screen(text=text, title=title, format=form, markup=markup, _again=look)
         except SessionNotRunning as error:  # looking is no work that could fail: Run All goes on
             return Screen(text="", title=title, notes=(error.message,), _again=look)
 

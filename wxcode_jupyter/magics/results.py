@@ -268,13 +268,24 @@ class EventLog(Listing[Event]):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Screen(Result):
-    """The terminal as text; ``str`` of it is the text."""
+    """The terminal as text; ``str`` of it is the text, or ``markup`` where another format was asked for."""
 
     text: str
     title: str
+    format: str = "text"
+    markup: str = ""
 
     def __str__(self) -> str:
-        return self.text
+        return self.markup or self.text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        shown = super()._repr_mimebundle_(include, exclude)
+        match self.format if self.markup else "text":
+            case "html":
+                return {**shown, "text/html": Card(self.title, notes=self.notes).as_html() + self.markup}
+            case "ansi":  # front ends show the colours of a text, where there is no HTML
+                return {"text/plain": self.markup}
+        return shown
 
     def _card(self) -> Card:
         return Card(self.title, block=self.text.rstrip() or "(nothing on the screen)", notes=self.notes)

@@ -10,6 +10,7 @@ _PROJECT = Option(
 _OUTPUT = Option(("-o", "--output"), "keep the result in this variable, on failure too", "VAR", "value")
 _WAIT = Option(("--wait",), "block until it is done, and print the progress; interrupting ends the waiting only")
 _TIMEOUT = Option(("--timeout",), "limit of the waiting: 90 (seconds), 30m, 2h", "T", "seconds")
+_SCREEN_FORMAT = Option(("--format",), "text (the default), html or ansi", "F", "value")
 _NO_SCREEN = Option(("--no-screen",), "leave the last screen out of what the waiting ends with")
 _POLICY = (
     Option(
@@ -147,10 +148,15 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         Subcommand(
             "log",
             "the latest events",
-            options=(Option(("--limit",), "how many; 50 by default", "N", "count"), *_COMMON),
+            options=(
+                Option(("--limit",), "how many; 50 by default", "N", "count"),
+                Option(("--raw",), "instead, what the live session's terminal has printed, as it was printed"),
+                Option(("--file",), "with --raw: write it there, every byte; else it is printed", "FILE", "value"),
+                *_COMMON,
+            ),
         ),
-        Subcommand("screen", "what the terminal shows now, as text", options=_COMMON),
-        Subcommand("terminal", "the terminal, as text", options=_COMMON),
+        Subcommand("screen", "what the terminal shows now", options=(_SCREEN_FORMAT, *_COMMON)),
+        Subcommand("terminal", "the terminal, as text", options=(_SCREEN_FORMAT, *_COMMON)),
         Subcommand(
             "withdraw",
             "take a queued command back, never to be sent: the one with this id, else the newest that waits",

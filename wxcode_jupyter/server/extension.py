@@ -19,6 +19,7 @@ from ..claude.gsd import MILESTONE_FIELDS, NEW_PROJECT_FIELDS, check_template
 from ..errors import InvalidRequest, WxcodeError
 from ..service.app import Service
 from ..service.config import Config
+from .jupyter_terminals import JupyterTerminals
 from .messages import LANGUAGES
 from .rest import ROUTES, UnknownHandler
 
@@ -158,6 +159,9 @@ class WxcodeApp(ExtensionApp):
         base = url_path_join("/", *API)
         self.handlers.extend((base + path, handler) for path, handler in ROUTES)
         self.handlers.append((base + r"(?:/.*)?", UnknownHandler))
+        assert self.serverapp is not None
+        if self.serverapp.terminals_enabled:
+            JupyterTerminals(self.service.sessions).add_routes(self.serverapp.web_app)
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         self.serverapp = serverapp

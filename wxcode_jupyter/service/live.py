@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ..claude import menu, screens
@@ -18,7 +19,9 @@ from ..claude.screens import Kind
 from ..claude.sheet import Sheet, read_sheet
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Attention, OutputProject, Question, SessionInfo, SessionState
+from ..terminal.screen import ScreenView
 from ..terminal.session import TerminalSession
+from ..terminal.subscribers import Subscribers
 from .answering import answer_on
 from .deliverer import Deliverer
 from .escape import Escape
@@ -79,6 +82,8 @@ class LiveSession:
             spool, recorder, self._turns, self._watch, self.questions, claude_session_id=claude_session_id
         )
         self._wake = asyncio.Event()
+        self._watchers = Subscribers()
+        self._last_screen: ScreenView | None = None
         self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch, wake=self._wake.set)
         self._escape = Escape(
             terminal,
@@ -115,11 +120,24 @@ class LiveSession:
             screen=self._watch.text if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
         )
 
-    async def screen_text(self) -> str:
-        """Return the rows of the terminal as text; after the end, the last ones."""
-        if self.terminal.closed:
-            return self._watch.text
-        return (await self.terminal.screen()).text
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called when anything of ``info`` or of the questions may have changed, on the loop.
+
+        It has to be quick, and is called often; returns how to stop that.
+        """
+        return self._watchers.add(callback)
+
+    async def screen(self) -> ScreenView:
+        """Return what the terminal shows, with its looks; after the end, what it showed last.
+
+        Raises:
+            SessionNotRunning: It has ended, and what it showed last is not known (yet).
+        """
+        if not self.terminal.closed:
+            return await self.terminal.screen(styled=True)
+        if self._last_screen is None:
+            raise SessionNotRunning("The session has ended, and its last screen is not known.")
+        return self._last_screen
 
     def enqueued(self) -> None:
         """A command was queued: look whether it can go out."""
@@ -180,15 +198,19 @@ class LiveSession:
     async def run(self) -> None:
         """Follow the CLI until it is dead."""
         unsubscribe = self.terminal.subscribe(self._printed)
+        unwatch = self.terminal.watch_clients(self._watchers.call)
         self._record_state(SessionState.STARTING, before=SessionState.STOPPED)
         try:
             with self._listener.woken(self._wake.set):
                 while not self.terminal.closed:
                     await self._step()
+                    self._watchers.call()
                     await self._wait()
                 await self._finish()
         finally:
             unsubscribe()
+            unwatch()
+            self._watchers.call()
             self.closed.set()
 
     def _printed(self) -> None:
@@ -353,7 +375,8 @@ class LiveSession:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        self._watch.see(await self.terminal.screen())
+        self._last_screen = await self.terminal.screen(styled=True)
+        self._watch.see(self._last_screen)
         self._listener.listen()
         self.questions.drop_all()
         self._turns.on_exit()

@@ -16,6 +16,7 @@ from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TooManyS
 from ..models import CommandStatus, OutputProject, SessionInfo, SessionState
 from ..store.base import Store
 from ..terminal.pool import TerminalPool
+from ..terminal.screen import ScreenView
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
@@ -107,13 +108,13 @@ class Sessions:
         self._queues[project_id] = queue
         return replace(info, queued=queue[0], limited_until=queue[1])
 
-    async def screen_text(self, project_id: str) -> str:
+    async def screen(self, project_id: str) -> ScreenView:
         """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
         session = self._live.get(project_id)
         if session is None:
             await self._store.get_project(project_id)
             raise SessionNotRunning("The project has had no session since this server started.")
-        return await session.screen_text()
+        return await session.screen()
 
     def enqueued(self, project_id: str) -> None:
         """A command was queued: the live session, if there is one, looks for it."""
@@ -130,6 +131,11 @@ class Sessions:
     def outbox(self, project_id: str) -> Outbox:
         """Return the project's outbox."""
         return self._outboxes[project_id]
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server is shutting down: sessions that end now end because of it."""
+        return self._closing
 
     @property
     def busy(self) -> bool:

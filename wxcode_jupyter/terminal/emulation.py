@@ -10,7 +10,8 @@ from typing import Any
 from ..errors import TerminalClosed, TerminalError
 from ..models import TermSize
 from .emulator_process import EmulatorProcess
-from .screen import ScreenView
+from .screen import ScreenView, Snapshot
+from .style import Run, Style
 
 FEED_WINDOW_S = 0.005
 
@@ -46,6 +47,7 @@ class EmulatedScreen:
         self._suspects: list[list[int]] = []
         self._skips: list[list[int]] = []
         self._stuck_at: set[int] = set()
+        self._distrusted: set[int] = set()
         self._busy = False
         self._again = False
         self._closed = False
@@ -56,16 +58,24 @@ class EmulatedScreen:
             self._again = True
         elif not self._closed:
             self._busy, self._again = True, False
-            self._emulation.request(self, self._head(), False).add_done_callback(self._followed)
+            self._emulation.request(self, self._head()).add_done_callback(self._followed)
 
-    async def view(self) -> ScreenView:
-        """Return the screen with everything in it that is in the journal now."""
-        if self._closed:
-            raise TerminalClosed("The session was discarded; its screen is gone.")
-        answer = await self._emulation.request(self, self._head(), True)
-        fields = answer["view"]
-        fields.update(lines=tuple(fields["lines"]), cursor=tuple(fields["cursor"]), size=TermSize(**fields["size"]))
+    async def view(self, styled: bool = False) -> ScreenView:
+        """Return the screen with everything in it that is in the journal now, ``styled`` with its looks."""
+        fields = (await self._ask(view={"styled": styled}))["view"]
+        fields.update(
+            lines=tuple(fields["lines"]),
+            cursor=tuple(fields["cursor"]),
+            size=TermSize(**fields["size"]),
+            runs=tuple(tuple(_run(*run) for run in row) for row in fields["runs"]),
+        )
         return ScreenView(**fields)
+
+    async def snapshot(self, history: int) -> Snapshot:
+        """Return the screen as bytes, with everything in it that is in the journal now."""
+        answer = await self._ask(snapshot={"history": history})
+        fields = answer["snapshot"]
+        return Snapshot(fields["offset"], TermSize(**fields["size"]), answer["data"], fields["exact"])
 
     def close(self) -> None:
         """Let the worker forget it."""
@@ -83,11 +93,23 @@ class EmulatedScreen:
             "answered": self.answered,
             "suspects": self._suspects,
             "skips": self._skips,
+            "distrusted": sorted(self._distrusted),
         }
 
-    def note_crash(self, offset: int, length: int) -> None:
-        """Remember what the worker died of; what kills it twice is skipped the next time."""
+    def note_crash(self, offset: int, length: int, checkpoint: int) -> None:
+        """Remember what the worker died of.
+
+        A checkpoint is not used again; without one, what kills it twice is skipped the next time.
+
+        Args:
+            offset: Where it was.
+            length: How much it was being fed; 0 when it was looking at the screen, or making it from a checkpoint.
+            checkpoint: Where the checkpoint is from which it had gone on, -1 for none.
+        """
         self.crashes += 1
+        if checkpoint >= 0:
+            self._distrusted.add(checkpoint)
+            return
         if any(begin <= offset < finish for begin, finish in self._suspects) and length:
             self._skips.append([offset, offset + length])
         elif length:
@@ -96,6 +118,11 @@ class EmulatedScreen:
             self._start = offset
         else:
             self._stuck_at.add(offset)
+
+    async def _ask(self, **wanted: dict[str, Any]) -> dict[str, Any]:
+        if self._closed:
+            raise TerminalClosed("The session was discarded; its screen is gone.")
+        return await self._emulation.request(self, self._head(), **wanted)
 
     def _followed(self, answer: asyncio.Future[dict[str, Any]]) -> None:
         if not answer.cancelled() and answer.exception() is None and not self._closed:
@@ -141,14 +168,17 @@ class Emulation:
         if worker:
             await worker.stop()
 
-    def request(self, screen: EmulatedScreen, to: int, view: bool) -> asyncio.Future[dict[str, Any]]:
-        """Have ``screen`` fed up to ``to``; the future gets the worker's answer, however often it dies on the way."""
+    def request(self, screen: EmulatedScreen, to: int, **wanted: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
+        """Have ``screen`` fed up to ``to``; the future gets the worker's answer, however often it dies on the way.
+
+        ``wanted`` are the members of the request that say what else to answer.
+        """
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         if screen.crashes > _MAX_CRASHES_OF_SESSION:
             future.set_exception(TerminalError("The emulator cannot show this session's output."))
             return future
         number = next(self._request_ids)
-        message = {"op": "sync", "session": screen.number, "id": number, "to": to, "view": view}
+        message = {"op": "sync", "session": screen.number, "id": number, "to": to, **wanted}
         self._requests[number] = (screen, message, future)
         self._send(screen, message)
         return future
@@ -183,11 +213,11 @@ class Emulation:
                 future.set_result(answer)
         return bool(self._requests)
 
-    def _died(self, session: int, offset: int, length: int) -> None:
+    def _died(self, session: int, offset: int, length: int, checkpoint: int) -> None:
         self._worker = None
         culprit = self._screens.get(session)
         if culprit:
-            culprit.note_crash(offset, length)
+            culprit.note_crash(offset, length, checkpoint)
             if culprit.crashes > _MAX_CRASHES_OF_SESSION:
                 gone = TerminalError("The emulator cannot show this session's output.")
                 self._fail(lambda waiting: waiting is culprit, gone)
@@ -205,3 +235,7 @@ class Emulation:
                 del self._requests[number]
                 if not future.done():
                     future.set_exception(error)
+
+
+def _run(text: str, style: list[Any]) -> Run:
+    return Run(text, Style._make(tuple(field) if isinstance(field, list) else field for field in style))

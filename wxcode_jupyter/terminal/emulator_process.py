@@ -23,7 +23,7 @@ class EmulatorProcess:
     """One life of the worker's process."""
 
     def __init__(
-        self, kind: str, on_answer: Callable[[dict[str, Any]], bool], on_death: Callable[[int, int, int], None]
+        self, kind: str, on_answer: Callable[[dict[str, Any]], bool], on_death: Callable[[int, int, int, int], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_answer = on_answer
@@ -68,6 +68,10 @@ class EmulatorProcess:
         try:
             messages = self._channel.receive()
             for message in messages or ():
+                for fd in self._channel.take_fds(message.get("fds", 0)):
+                    with open(fd, "rb") as file:
+                        file.seek(0)  # the position is shared with who wrote it
+                        message["data"] = file.read()
                 if not self._on_answer(message) and self._watchdog:
                     self._watchdog.cancel()
                     self._watchdog = None
@@ -83,8 +87,8 @@ class EmulatorProcess:
         _log.warning("The emulator's process ended with status %s; it is started again. %s", exited.result(), log)
         mark = os.pread(self._mark_fd, MARK.size, 0)
         self._close_files()
-        _steps, session, offset, length = MARK.unpack(mark) if mark else (0, -1, 0, 0)
-        self._on_death(session, offset, length)
+        _steps, session, offset, length, checkpoint = MARK.unpack(mark) if mark else (0, -1, 0, 0, -1)
+        self._on_death(session, offset, length, checkpoint)
 
     def _detach(self) -> None:
         if self._watchdog:

@@ -16,6 +16,8 @@ import os
 import sys
 from typing import NamedTuple
 
+from . import checkpoints
+
 SEGMENT_BYTES = 8 << 20
 
 _NAME_DIGITS = 20
@@ -111,15 +113,19 @@ class JournalWriter:
 
 
 class JournalReader:
-    """Reads the journal at any offset, while it grows; holds one descriptor at most."""
+    """Reads the journal at any offset, while it grows; holds one descriptor at most, unless it is asked for more."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._open: tuple[int, int] | None = None  # start of a segment, descriptor
+        self._held: dict[int, int] = {}  # such of all segments, once their files may go
 
     @property
     def head(self) -> int:
         """Offset after the newest byte; 0 for an empty or missing journal."""
+        if self._held:
+            start = max(self._held)
+            return start + os.fstat(self._held[start]).st_size
         for start in reversed(_segment_starts(self._folder)):
             try:
                 return start + os.stat(_segment_path(self._folder, start)).st_size
@@ -130,8 +136,7 @@ class JournalReader:
     @property
     def oldest(self) -> int:
         """Offset of the oldest byte that is still kept; 0 for an empty journal."""
-        starts = _segment_starts(self._folder)
-        return starts[0] if starts else 0
+        return next(iter(self._starts()), 0)
 
     def read(self, offset: int, limit: int = _READ_BYTES) -> Chunk:
         """Return up to ``limit`` bytes from ``offset`` on; see ``Chunk`` for gaps and the end."""
@@ -140,7 +145,7 @@ class JournalReader:
             if data:
                 return Chunk(offset, data)
         while True:
-            starts = _segment_starts(self._folder)
+            starts = self._starts()
             at = max(bisect.bisect_right(starts, offset) - 1, 0)
             try:
                 for start in starts[at : at + 2]:
@@ -152,16 +157,31 @@ class JournalReader:
                 continue
             return Chunk(offset, b"")
 
+    def hold(self) -> None:
+        """Keep a journal to which nothing more is written readable until ``close``, although its files be deleted."""
+        for start in _segment_starts(self._folder):
+            if start not in self._held:
+                self._held[start] = os.open(_segment_path(self._folder, start), os.O_RDONLY | os.O_CLOEXEC)
+
     def close(self) -> None:
-        """Close the descriptor; a later ``read`` opens it again."""
+        """Close what is open; a later ``read`` opens it again, where it is there still."""
         if self._open:
             os.close(self._open[1])
             self._open = None
+        while self._held:
+            os.close(self._held.popitem()[1])
+
+    def _starts(self) -> list[int]:
+        return sorted(self._held) or _segment_starts(self._folder)
 
     def _segment(self, start: int) -> int:
+        if start in self._held:
+            return self._held[start]
         if self._open and self._open[0] == start:
             return self._open[1]
-        self.close()
+        if self._open:
+            os.close(self._open[1])
+            self._open = None
         fd = os.open(_segment_path(self._folder, start), os.O_RDONLY | os.O_CLOEXEC)
         self._open = (start, fd)
         return fd
@@ -214,6 +234,7 @@ def clear(folder: str) -> None:
     for start in _segment_starts(folder):
         _unlink(_segment_path(folder, start))
     _unlink(os.path.join(folder, _SIZES_NAME))
+    checkpoints.clear(folder)
 
 
 def remove(folder: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..models import TermSize
+from .style import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class ScreenView:
         offset: All output of the journal before this offset is in, and nothing after it.
         exact: ``False`` when some output is missing in it (too old, lost, or it crashed the emulator) and the program
             has not cleared the screen since.
+        runs: The rows with their looks, each without plain blanks at its end, where that was asked for; else empty.
     """
 
     lines: tuple[str, ...]
@@ -32,11 +33,31 @@ class ScreenView:
     offset: int
     exact: bool
     size: TermSize
+    runs: tuple[tuple[Run, ...], ...] = ()
 
     @property
     def text(self) -> str:
         """All rows as one string, without the blank ones at the end."""
         return "\n".join(self.lines).rstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The screen at one moment, for a terminal that shows it and what follows.
+
+    Attributes:
+        offset: Where to go on in the journal: at the sequence or the character that had only begun.
+        size: The size that the terminal has to have.
+        data: Written to a terminal that was reset, it makes the cells with their colours and links, cursor, pen, modes,
+            tab stops, character sets, title, and the primary screen beneath the alternate one. Empty where no emulator
+            can tell: then all that is kept of the journal follows, from ``offset`` on.
+        exact: ``False`` when what it makes may differ from the true screen; the program has been asked to draw again.
+    """
+
+    offset: int
+    size: TermSize
+    data: bytes
+    exact: bool
 
 
 class Screen(Protocol):
@@ -82,11 +103,31 @@ class Screen(Protocol):
     def size(self) -> TermSize:
         """The present size."""
 
+    def runs(self) -> list[list[Run]]:
+        """Return the rows of the active screen with their looks; blank ones at the end may be missing."""
+
+    def snapshot(self, history: int) -> tuple[bytes, int] | None:
+        """Return ``Snapshot.data`` with at most so many rows of scrollback; ``None`` when it cannot be told.
+
+        With it, how many of the bytes that were fed last are not in it, as they are the beginning of something. (They
+        are not its end: xterm.js loses a character that is cut between two writes, when a middle byte of it is 0x80.)
+        """
+
+    def save(self) -> bytes | None:
+        """Return the whole state, for ``restore`` of the same emulator; ``None`` when it cannot be told."""
+
     def close(self) -> None:
         """Free what it holds."""
 
 
-ScreenFactory = Callable[[TermSize], Screen]
+class ScreenFactory(Protocol):
+    """Makes emulators of one kind."""
+
+    def __call__(self, size: TermSize) -> Screen:
+        """Return one that has been fed nothing."""
+
+    def restore(self, state: bytes) -> Screen:
+        """Return one as it was when it was saved; raise ``ValueError`` when this is no state that it knows."""
 
 
 def find_emulator(kind: str = "") -> ScreenFactory:
@@ -104,11 +145,19 @@ def find_emulator(kind: str = "") -> ScreenFactory:
     return PyteScreen
 
 
-def view(screen: Screen, offset: int, exact: bool) -> ScreenView:
-    """Return what ``screen`` shows."""
+def view(screen: Screen, offset: int, exact: bool, styled: bool = False) -> ScreenView:
+    """Return what ``screen`` shows, ``styled`` with ``ScreenView.runs``."""
     size = screen.size
     lines = [line.rstrip() for line in screen.lines()[: size.rows]]
     lines += [""] * (size.rows - len(lines))
     return ScreenView(
-        tuple(lines), screen.cursor, screen.title, screen.alternate, screen.bracketed_paste, offset, exact, size
+        tuple(lines),
+        screen.cursor,
+        screen.title,
+        screen.alternate,
+        screen.bracketed_paste,
+        offset,
+        exact,
+        size,
+        tuple(map(tuple, screen.runs())) if styled else (),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import signal
 import struct
 import termios
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ..errors import KeeperUnavailable, TerminalClosed, TerminalError
 from ..models import TermSize
@@ -21,7 +22,11 @@ from .emulation import Emulation
 from .feeder import Feeder
 from .journal import Chunk, JournalReader, SizeChange, SizeRecord
 from .process import ChildProcess, ExitNotice, KeeperClient
-from .screen import ScreenView
+from .screen import ScreenView, Snapshot
+from .subscribers import Subscribers
+from .timeline import SizeTimeline
+
+_REDRAW_S = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +36,10 @@ class TerminalSession:
 
     Attributes:
         key: The caller's name for it.
+        stream: The name of its output, which no other process's has: offsets count within it.
         pid: Process id of the child, which is its process group too.
         started_at: When it was spawned, in UTC.
+        active_at: When it last printed something, or was begun, in UTC.
         size: The present size.
         exit_code: Once closed: the exit status, ``-n`` when signal n killed it, ``None`` when the keeper died first.
     """
@@ -41,8 +48,10 @@ class TerminalSession:
         self, child: ChildProcess, client: KeeperClient, emulation: Emulation, journal_dir: str, size: TermSize
     ) -> None:
         self.key = child.key
+        self.stream = hashlib.blake2b(journal_dir.encode(), digest_size=8).hexdigest()
         self.pid = child.pid
         self.started_at: datetime = child.started_at
+        self.active_at = child.started_at
         self.size = size
         self.exit_code: int | None = None
         self._child = child
@@ -50,12 +59,18 @@ class TerminalSession:
         self._journal_dir = journal_dir
         self._journal = JournalReader(journal_dir)
         self._sizes = SizeRecord(journal_dir)
+        self._timeline = SizeTimeline(size)
         self._feeder = Feeder(child.master)
         self._screen = emulation.open(journal_dir, lambda: self._journal.head, self._feeder.push)
         self._attachments: set[Attachment] = set()
         self._explicit_size: TermSize | None = None
-        self._subscribers: list[Callable[[], None]] = []
+        self._wanted_size = size
+        self._redraw: asyncio.TimerHandle | None = None
+        self._replays = False
+        self._subscribers = Subscribers()
+        self._client_watchers = Subscribers()
         self._closed = asyncio.Event()
+        self._discarded = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(child.doorbell, self._ring)
         child.exit.add_done_callback(self._close)
@@ -74,6 +89,11 @@ class TerminalSession:
     def clients(self) -> int:
         """How many attachments there are."""
         return len(self._attachments)
+
+    @property
+    def oldest(self) -> int:
+        """Offset of the oldest byte that is still kept."""
+        return self._journal.oldest
 
     @property
     def head(self) -> int:
@@ -98,29 +118,48 @@ class TerminalSession:
         """Return what the journal has from ``offset`` on, without waiting; see ``journal.Chunk`` for gaps."""
         return self._journal.read(offset, limit)
 
-    async def screen(self) -> ScreenView:
-        """Return the screen with all output that is in the journal now; also after the end, until ``discard``."""
+    async def screen(self, styled: bool = False) -> ScreenView:
+        """Return the screen with all output that is in the journal now; also after the end, until ``discard``.
+
+        Args:
+            styled: With ``ScreenView.runs``, which ``render`` makes HTML and ANSI of.
+        """
         self._sizes.flush()
-        return await self._screen.view()
+        return await self._screen.view(styled)
+
+    async def snapshot(self, history: int = 1000) -> Snapshot:
+        """Return the screen, with at most ``history`` rows of scrollback, as bytes for a terminal that joins now.
+
+        What follows is in the journal from ``Snapshot.offset`` on. Where the screen is not known exactly, the program
+        is asked to draw it again.
+        """
+        self._sizes.flush()
+        snapshot = await self._screen.snapshot(history)
+        if not snapshot.exact:
+            self._ask_for_redraw(snapshot)
+        return snapshot
+
+    def size_at(self, offset: int) -> TermSize:
+        """Return the size that the terminal had for the output at ``offset``."""
+        return self._timeline.at(offset)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called on the loop when there is new output, and once at the end; return how to stop that.
 
         It has to be quick, and is not told what is new: look at ``head`` and ``closed``.
         """
-        self._subscribers.append(callback)
+        return self._subscribers.add(callback)
 
-        def unsubscribe() -> None:
-            with contextlib.suppress(ValueError):  # twice is fine
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+    def watch_clients(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called when a client has come or gone; return how to stop that."""
+        return self._client_watchers.add(callback)
 
     def attach(self, role: Role | str, size: TermSize | None = None, offset: int | None = None) -> Attachment:
         """Add a client, which reads from ``offset`` on (default: the oldest byte that is kept)."""
         start = self._journal.oldest if offset is None else offset
-        attachment = Attachment(Role(role), size, start, self._journal.read, self._voted)
+        attachment = Attachment(Role(role), size, start, self._journal.read, self._timeline, self._voted)
         self._attachments.add(attachment)
+        self._client_watchers.call()
         if self.closed:
             attachment.wake(ended=True)
         self._apply_size()
@@ -166,18 +205,30 @@ class TerminalSession:
         return self.exit_code
 
     def discard(self) -> None:
-        """Delete the journal of a closed session; screen and output are gone then."""
-        self.release()
+        """Delete the journal of a closed session; the screen is gone then, and so is the output but for the clients
+        that are attached: they may read it to its end, at their own pace."""
+        if not self.closed:
+            raise TerminalError("Only a session that has ended can be discarded.")
+        self._discarded = True
+        if self._attachments:
+            self._journal.hold()
+        self._close_unused()
         journal.remove(self._journal_dir)
 
     def release(self) -> None:
         """Detach all clients of a closed session and free what it holds; the journal's files stay."""
         if not self.closed:
             raise TerminalError("Only a session that has ended can be discarded.")
+        self._discarded = True
         for attachment in list(self._attachments):
             attachment.detach()
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        """Free what nobody needs any more of a session that has been discarded."""
         self._screen.close()
-        self._journal.close()
+        if not self._attachments:
+            self._journal.close()
 
     async def _ask(self, polite: Callable[[], Awaitable[None]], grace_s: float) -> None:
         try:
@@ -196,13 +247,13 @@ class TerminalSession:
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._child.doorbell)
+            self.active_at = datetime.now(UTC)
         self._announce()
 
     def _announce(self) -> None:
         for attachment in list(self._attachments):
             attachment.wake(ended=self.closed)
-        for callback in list(self._subscribers):
-            callback()
+        self._subscribers.call()
         self._screen.follow()
 
     def _close(self, exit: asyncio.Future[ExitNotice]) -> None:
@@ -213,24 +264,48 @@ class TerminalSession:
         self._child.close_terminal()
         self._announce()
 
+    def _ask_for_redraw(self, snapshot: Snapshot) -> None:
+        """Have SIGWINCH sent, by another size for a moment: many programs take no notice of one that is the same."""
+        if not snapshot.data and not self._replays:
+            self._replays = True
+            _log.warning(
+                "Session %s: no emulator that knows the exact screen (pyghostty is missing, or cannot show it); "
+                "clients get the output that is kept, and the program is asked to draw again.",
+                self.key,
+            )
+        if self._redraw is None and not self.closed:
+            self._resize(TermSize(self.size.rows - 1 or 2, self.size.cols))
+            self._redraw = self._loop.call_later(_REDRAW_S, self._end_redraw)
+
+    def _end_redraw(self) -> None:
+        self._redraw = None
+        self._apply_size()
+
     def _voted(self, attachment: Attachment) -> None:
         if not attachment.attached:
             self._attachments.discard(attachment)
+            self._client_watchers.call()
+            if self._discarded:
+                self._close_unused()
         self._apply_size()
 
     def _apply_size(self) -> None:
         votes = [a.size for a in self._attachments if a.role is Role.DRIVER and a.size]
         if self._explicit_size:
-            wanted = self._explicit_size
+            self._wanted_size = self._explicit_size.clamped()
         elif votes:
-            wanted = TermSize(min(vote.rows for vote in votes), min(vote.cols for vote in votes))
-        else:
-            return
-        wanted = wanted.clamped()
-        if wanted == self.size or self.closed:
+            self._wanted_size = TermSize(min(vote.rows for vote in votes), min(vote.cols for vote in votes)).clamped()
+        self._resize(self._wanted_size)
+
+    def _resize(self, size: TermSize) -> None:
+        if size == self.size or self.closed:
             return
         # Recorded first: what the child writes because of SIGWINCH comes after it in the journal.
-        self._sizes.append(SizeChange(self._journal.head, wanted.rows, wanted.cols))
-        fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", wanted.rows, wanted.cols, 0, 0))
-        self.size = wanted
+        change = SizeChange(self._journal.head, size.rows, size.cols)
+        self._sizes.append(change)
+        self._timeline.append(change)
+        fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", size.rows, size.cols, 0, 0))
+        self.size = size
         self._screen.follow()
+        for attachment in self._attachments:
+            attachment.wake()

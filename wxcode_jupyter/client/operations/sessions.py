@@ -44,6 +44,15 @@ class SessionOperations(Operations):
         key = key_of(project)
         return self._router.read_text(f"output-projects/{key}/screen", project_id=key, accept=accept)
 
+    def output(self, project: Project | str) -> bytes:
+        """Return what is kept of all that the live session's terminal printed, as it was printed.
+
+        Raises:
+            SessionNotRunning: No session lives; the output goes with it.
+        """
+        key = key_of(project)
+        return self._router.read_bytes(f"output-projects/{key}/output", project_id=key)
+
     def _session(
         self,
         method: str,

@@ -7,7 +7,8 @@ from typing import Any
 from tornado import web
 
 from ..base import WxcodeHandler
-from ..websocket import EventsHandler, MilestoneTerminalHandler, ProjectTerminalHandler
+from ..terminal import MilestoneTerminalHandler, ProjectTerminalHandler
+from ..websocket import EventsHandler
 from .about import DoctorHandler, InfoHandler
 from .commands import AnswerHandler, CommandHandler, CommandsHandler, QuestionsHandler, SummaryHandler
 from .milestones import (
@@ -20,7 +21,7 @@ from .milestones import (
     StartHandler,
 )
 from .projects import GsdHandler, GsdInitHandler, ProjectHandler, ProjectsHandler
-from .sessions import InterruptHandler, ScreenHandler, SessionHandler, TrustHandler
+from .sessions import InterruptHandler, OutputHandler, ScreenHandler, SessionHandler, TrustHandler
 
 #: Ids are matched loosely here and strictly in ``endpoint``, so that a bad one is 400 and not 404.
 _ID = r"([^/]+)"
@@ -41,6 +42,7 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/gsd", GsdHandler),
     (f"/output-projects/{_ID}/gsd/init", GsdInitHandler),
     (f"/output-projects/{_ID}/screen", ScreenHandler),
+    (f"/output-projects/{_ID}/output", OutputHandler),
     (f"/output-projects/{_ID}/terminal", ProjectTerminalHandler),
     (f"/commands/{_ID}", CommandHandler),
     (f"/commands/{_ID}/summary", SummaryHandler),

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
+from ...terminal import render
+from ...terminal.attachment import Role
+from ...terminal.screen import ScreenView
+from ..accept import preferred
 from ..base import SESSION, WxcodeHandler, endpoint
+
+#: What a screen is returned as, by content type; the first one where the client does not say.
+SCREEN_FORMS: dict[str, Callable[[ScreenView], str]] = {
+    "text/plain": attrgetter("text"),
+    "text/html": render.to_html,
+    "text/x-ansi": render.to_ansi,
+}
 
 
 class SessionHandler(WxcodeHandler):
@@ -52,6 +66,25 @@ class ScreenHandler(WxcodeHandler):
 
     @endpoint("read", SESSION)
     async def get(self, project_id: str) -> None:
-        """Return the terminal's rows as text; after the end, the last ones."""
-        text = await self.service.sessions.screen_text(project_id)
-        self.finish(text, set_content_type="text/plain; charset=utf-8")
+        """Return the terminal's rows as text, HTML or ANSI; after the end, the last ones."""
+        view = await self.service.sessions.screen(project_id)
+        form = preferred(self.request.headers.get("Accept", ""), tuple(SCREEN_FORMS))
+        self.set_header("Vary", "Accept")
+        self.finish(SCREEN_FORMS[form](view), set_content_type=f"{form}; charset=utf-8")
+
+
+class OutputHandler(WxcodeHandler):
+    """``/output-projects/{id}/output``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """Return the bytes that are kept of what the terminal printed, up to now; it may end meanwhile."""
+        terminal = (await self.service.sessions.require_live(project_id)).terminal
+        async with terminal.attach(Role.OBSERVER) as reader:
+            head = terminal.head
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Wxcode-Stream", terminal.stream)
+            self.set_header("Wxcode-Offset", str(reader.offset))
+            while reader.offset < head and (chunk := await reader.read()).data:
+                self.write(chunk.data)
+                await self.flush()

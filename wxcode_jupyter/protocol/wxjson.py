@@ -1,44 +1,17 @@
-"""The frames of the terminal protocols: pure encode and decode. `PROTOCOL.md` is the page for those who write
-clients."""
+"""wxcode's JSON, one object per text frame; the protocol of clients that ask for none."""
 
 from __future__ import annotations
 
-import codecs
 import json
-from dataclasses import dataclass
 from typing import Any
 
-from .errors import InvalidBody
-from .models import TermSize
-
-SIGNALS = ("SIGINT", "SIGTERM", "EOF")
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Keys from a client."""
-
-    data: str
+from ..errors import InvalidBody
+from ..models import TermSize
+from .frames import SIGNALS, Input, Request, Resize, Signal
+from .text import TextStream
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
-    """A client's size."""
-
-    size: TermSize
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A signal that a client asks for: one of ``SIGNALS``."""
-
-    name: str
-
-
-ClientFrame = Input | Resize | Signal
-
-
-def decode(message: str | bytes) -> ClientFrame | None:
+def decode(message: str | bytes) -> Request | None:
     """Read a client's JSON frame; None for a type that this version does not know (receivers ignore those).
 
     Raises:
@@ -55,7 +28,7 @@ def decode(message: str | bytes) -> ClientFrame | None:
             data = frame.get("data")
             if not isinstance(data, str):
                 raise InvalidBody("data is a string.", field="data")
-            return Input(data)
+            return Input(data.encode("utf-8", "surrogatepass"))
         case "resize":
             return Resize(TermSize(_cells(frame, "rows"), _cells(frame, "cols")))
         case "signal":
@@ -79,17 +52,15 @@ class OutputEncoder:
     """Turns the bytes of one terminal into JSON output frames: a character is never cut at a frame's end."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._text = TextStream()
 
     def encode(self, chunk: bytes) -> str | None:
         """Return an output frame, or None while only a part of a character is there."""
-        return _output(self._decoder.decode(chunk))
+        return _output(self._text.feed(chunk))
 
     def finish(self) -> str | None:
         """Return what is left of a character whose rest never came, at the end or before bytes that are lost."""
-        text = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return _output(text)
+        return _output(self._text.finish())
 
 
 def status(*, connected: bool, session_id: str | None, message: str) -> str:

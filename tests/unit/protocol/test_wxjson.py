@@ -1,4 +1,4 @@
-"""The frames of the terminal protocols, as bytes and as values."""
+"""The frames of wxcode's JSON, as texts and as values."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxcode_jupyter import protocol
 from wxcode_jupyter.errors import InvalidBody
 from wxcode_jupyter.models import TermSize
-from wxcode_jupyter.protocol import Input, OutputEncoder, Resize, Signal, decode
+from wxcode_jupyter.protocol import wxjson
+from wxcode_jupyter.protocol.frames import Input, Resize, Signal
+from wxcode_jupyter.protocol.wxjson import OutputEncoder, decode
 
 GOLDEN = [
-    ('{"type":"input","data":"ls\\r"}', Input("ls\r")),
-    ('{"type":"input","data":""}', Input("")),
-    ('{"type":"input","data":"\\u001b[A","extra":1}', Input("\x1b[A")),
-    (b'{"type":"input","data":"\xc3\xa9"}', Input("é")),
+    ('{"type":"input","data":"ls\\r"}', Input(b"ls\r")),
+    ('{"type":"input","data":""}', Input(b"")),
+    ('{"type":"input","data":"\\u001b[A","extra":1}', Input(b"\x1b[A")),
+    (b'{"type":"input","data":"\xc3\xa9"}', Input("é".encode())),
     ('{"type":"resize","rows":24,"cols":80}', Resize(TermSize(24, 80))),
     ('{"type":"resize","rows":1,"cols":1}', Resize(TermSize(1, 1))),
     ('{"type":"resize","rows":500,"cols":500}', Resize(TermSize(500, 500))),
@@ -75,16 +76,16 @@ def test_a_frame_that_does_not_fit_names_the_member(message: str | bytes, field:
     ("frame", "golden"),
     [
         (
-            protocol.status(connected=False, session_id=None, message="Connecting..."),
+            wxjson.status(connected=False, session_id=None, message="Connecting..."),
             '{"type": "status", "connected": false, "session_id": null, "message": "Connecting..."}',
         ),
         (
-            protocol.status(connected=True, session_id="a-b", message="é"),
+            wxjson.status(connected=True, session_id="a-b", message="é"),
             '{"type": "status", "connected": true, "session_id": "a-b", "message": "\\u00e9"}',
         ),
-        (protocol.error("No.", "not_found"), '{"type": "error", "message": "No.", "code": "not_found"}'),
-        (protocol.closed(-15), '{"type": "closed", "exit_code": -15}'),
-        (protocol.closed(None), '{"type": "closed", "exit_code": null}'),
+        (wxjson.error("No.", "not_found"), '{"type": "error", "message": "No.", "code": "not_found"}'),
+        (wxjson.closed(-15), '{"type": "closed", "exit_code": -15}'),
+        (wxjson.closed(None), '{"type": "closed", "exit_code": null}'),
         (OutputEncoder().encode(b"\x1b[1m\xe2\x9c\xb3"), '{"type": "output", "data": "\\u001b[1m\\u2733"}'),
     ],
 )
@@ -130,7 +131,7 @@ def test_any_json_is_decoded_or_refused(value: Any) -> None:
 
 @given(st.text())
 def test_input_comes_through_as_it_was_sent(data: str) -> None:
-    assert decode(json.dumps({"type": "input", "data": data})) == Input(data)
+    assert decode(json.dumps({"type": "input", "data": data})) == Input(data.encode())
 
 
 @given(st.lists(st.binary()))

@@ -1,0 +1,40 @@
+"""What a terminal has printed, as it was printed: to a file, or here."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cards import Card
+from .grammar import Line, Mistake
+from .results import Result
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Output(Result):
+    """The output of a live session; ``bytes`` of it are the output."""
+
+    title: str
+    data: bytes
+    path: str | None = None
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+    def _card(self) -> Card:
+        rows = [("bytes", f"{len(self.data):,}"), *([("file", self.path)] if self.path else [])]
+        return Card(self.title, rows=rows, notes=self.notes)
+
+
+def save_output(data: bytes, name: str, line: Line) -> Output:
+    """Write the output to the file of ``--file``, or print it."""
+    path = Path(line["file"]).expanduser().absolute() if line["file"] else None
+    if path is None:
+        sys.stdout.write(data.decode(errors="replace"))
+    else:
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise Mistake(f"--file: {path} cannot be written: {error.strerror}.", line.subcommand.usage) from error
+    return Output(title=f"{name}: output", data=data, path=None if path is None else str(path))
