@@ -33,9 +33,10 @@ _RUN = """(place) => {
     return jupyterapp.commands.execute("notebook:run-cell");
 }"""
 #: No network but the page's: without these Chromium looks up its maker's hosts.
+#: Terminals are drawn as text in the page, which tests can read.
 _QUIET = (
     "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-background-networking --disable-component-update "
-    "--no-first-run --disable-sync --disable-quic"
+    "--no-first-run --disable-sync --disable-quic --disable-3d-apis"
 ).split()
 
 

@@ -10,6 +10,7 @@ from .budgets import Budget
 from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
 from .policies import Policy
 from .runs import UNTIL, Run, Runner, RunStep, Until
+from .terminal import TerminalAddress
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
 from .waiting import Observer, Progress
 
@@ -32,6 +33,7 @@ __all__ = [
     "RunStep",
     "Runner",
     "ServerInfo",
+    "TerminalAddress",
     "Until",
     "asks_for_trust",
 ]

@@ -19,6 +19,7 @@ from .limits import OnLimit
 from .policies import Policy
 from .routing import Router
 from .runs import Run, Runner, Until
+from .terminal import TerminalAddress
 from .transport import Endpoint
 from .values import Check, PreparedContext, Project, ServerInfo
 from .waiting import Observer, Watch
@@ -417,6 +418,12 @@ class Client:
         """
         key = _id(project)
         return self._router.read_bytes(f"output-projects/{key}/output", project_id=key)
+
+    def terminal(self, project: Project | str, *, observer: bool = False) -> TerminalAddress:
+        """Return where the terminal of a project is: at the server that holds its session, once there is one."""
+        self.session(project)
+        key = _id(project)
+        return TerminalAddress(self._router.endpoint(key), f"output-projects/{key}/terminal", observer=observer)
 
     # -- commands and events --------------------------------------------------------------------------------------
 

@@ -156,7 +156,16 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             ),
         ),
         Subcommand("screen", "what the terminal shows now", options=(_SCREEN_FORMAT, *_COMMON)),
-        Subcommand("terminal", "the terminal, as text", options=(_SCREEN_FORMAT, *_COMMON)),
+        Subcommand(
+            "terminal",
+            "the terminal itself, live, where widgets are shown; its screen elsewhere",
+            options=(
+                Option(("--rows",), "its height at first; 24 by default", "R", "count"),
+                Option(("--cols",), "its width; as the cell is wide by default", "C", "count"),
+                Option(("--observer",), "only look on: neither type nor size"),
+                *_COMMON,
+            ),
+        ),
         Subcommand("interrupt", "interrupt what Claude does, as Esc does; the session lives on", options=_COMMON),
         Subcommand("stop", "end the session; the conversation can be resumed", options=_COMMON),
         Subcommand("complete", "mark a milestone completed: our record only", "name?", "MILESTONE", options=_COMMON),
