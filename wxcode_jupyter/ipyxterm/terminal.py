@@ -43,6 +43,8 @@ class Terminal(anywidget.AnyWidget):
 
     _esm = (_HERE / "loader.js").read_text()
 
+    _tunnels: tunnel.Tunnels | None = None  # a widget whose constructor raised is closed, too
+
     page_url = Unicode(read_only=True).tag(sync=True)
     rows = Int(24, min=1, max=500).tag(sync=True)
     cols = Int(0, min=0, max=500).tag(sync=True)
@@ -79,7 +81,8 @@ class Terminal(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End its connections, and take it from the page; the program lives on."""
-        self._tunnels.close()
+        if self._tunnels is not None:
+            self._tunnels.close()
         super().close()
 
     def __repr__(self) -> str:
@@ -97,6 +100,7 @@ class Terminal(anywidget.AnyWidget):
         if message.get("kind") == "bundle":
             self._tell({"kind": "bundle"}, [_BUNDLE.read_bytes()])
         else:
+            assert self._tunnels is not None
             self._tunnels.receive(message, [bytes(buffer) for buffer in buffers])
 
     def _tell(self, message: dict[str, Any], buffers: list[bytes]) -> None:

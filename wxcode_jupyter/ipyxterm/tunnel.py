@@ -227,9 +227,17 @@ class _Socket:
         self._connection.close()
 
 
-@functools.cache
+_first = threading.Lock()
+
+
 def loop() -> asyncio.AbstractEventLoop:
     """Return the loop that all of this runs in, in a thread that ends with the process."""
+    with _first:  # a cache alone would let two threads begin one each
+        return _running_loop()
+
+
+@functools.cache
+def _running_loop() -> asyncio.AbstractEventLoop:
     ready: Future[asyncio.AbstractEventLoop] = Future()
     threading.Thread(target=lambda: asyncio.run(_stay(ready)), name="ipyxterm", daemon=True).start()
     return ready.result()
