@@ -50,14 +50,14 @@ class Lab:
 
     def __init__(self, folder: Path, version: str) -> None:
         self.model = ScriptedModel()
-        self._folder = folder
+        self.folder = folder
         self._executable = claude_executable(version)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         try:
             self._stack.enter_context(self.model)
-            self.world = World(self._folder, self.model.url, self._executable, workspace="demo")
+            self.world = World(self.folder, self.model.url, self._executable, workspace="demo")
             self._start()
             self.client = self._stack.enter_context(Client.connect(environ=self.server.environ))
             self.project = self.client.create_project("demo", workspace_path=str(self.world.workspace))
@@ -72,7 +72,7 @@ class Lab:
 
     def open(self, name: str, *cells: str, theme: Literal["light", "dark"] = "light") -> Notebook:
         """Open a new notebook of these cells, in a window of its own; none is run yet."""
-        file = self._folder / f"{name}.ipynb"
+        file = self.folder / f"{name}.ipynb"
         file.write_text(json.dumps(_notebook(cells)))
         context = self._browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=theme)
         self._stack.callback(context.close)
@@ -83,14 +83,14 @@ class Lab:
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-        command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.extension_manager=readonly"]
+        command += [f"--ServerApp.root_dir={self.folder}", "--LabApp.extension_manager=readonly"]
         command += ["--LabApp.expose_app_in_browser=True"]
         command += ["--allow-root"] if os.geteuid() == 0 else []
-        with open(self._folder / "lab.log", "ab") as log:
+        with open(self.folder / "lab.log", "ab") as log:
             process = subprocess.Popen(
                 command,
                 env=self.world.env(JUPYTER_TOKEN=secrets.token_hex(16)),
-                cwd=self._folder,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -31,7 +31,7 @@ interface FromKernel {
 
 export function kernelWay(model: Model, clock: Clock): Way {
   return {
-    remark: "Connected through the kernel: the terminal stands still while a cell runs.",
+    remark: "Connected through the kernel: the terminal may stand still while a cell runs.",
     isPatient: true,
     // Jupyter limits the rate of what a kernel sends, and drops what is beyond it.
     window: 64 * 1024,
