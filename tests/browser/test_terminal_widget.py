@@ -99,8 +99,7 @@ def test_a_page_that_is_loaded_again_shows_the_same_screen(lab: Lab, server: Wxt
     shown = Shown(lab, "reload", f"Terminal({server.url!r})")
     shown.says("this is it")
     before = shown.rows.inner_text()
-    shown.notebook.page.keyboard.press("Control+s")
-    shown.notebook.page.reload()
+    shown.notebook.reload()
     shown.says("this is it")
     assert shown.rows.inner_text() == before
 
@@ -135,7 +134,6 @@ def test_what_the_toolbar_says_and_does(lab: Lab, server: WxtermServer) -> None:
     keyboard.press("Control+Shift+F")
     keyboard.type("needle")
     expect(shown.root.get_by_role("search")).to_contain_text("of 2")
-    shown.notebook.page.screenshot(path="/tmp/widget-3.png")
     keyboard.press("Escape")
     expect(shown.root.get_by_role("search")).to_be_hidden()
 
@@ -196,12 +194,28 @@ def test_a_program_of_the_kernels(lab: Lab) -> None:
     shown.says("then all is well")
 
 
-def test_claude_is_typed_to(lab: Lab) -> None:
+def test_claude_is_typed_to_and_seen_by_others_over_a_reload_and_a_restart(lab: Lab) -> None:
     lab.model.add(Rule("what is it", [Say("It is the terminal.")]))
     shown = Shown(lab, "claude", "%wx terminal -p demo --rows 30")
-    expect(shown.root.get_by_role("status").first).to_have_text("idle")
+    expect(shown.badge).to_have_text("idle")
     shown.type("what is it\n")
     shown.says("It is the terminal.")
+    expect(shown.badge).to_have_text("idle")
+
+    other = Shown(lab, "other", "%wx terminal -p demo --observer")
+    other.says("It is the terminal.")
+    expect(other.root).to_contain_text("read only")
+    assert other.rows.inner_text().split() == shown.rows.inner_text().split()
+
+    shown.notebook.reload()
+    shown.says("It is the terminal.")
+    assert other.rows.inner_text().split() == shown.rows.inner_text().split()
+
+    conversation = shown.root.locator(".ipyxterm-id").inner_text()
+    lab.restart()
+    expect(shown.badge).to_have_text("idle")
+    shown.says("It is the terminal.")
+    expect(shown.root.locator(".ipyxterm-id")).to_have_text(conversation)
 
 
 class Shown:
@@ -221,6 +235,7 @@ class Shown:
         self.notebook.run(1)
         self.root = self.notebook.page.locator(".ipyxterm")
         self.rows = self.root.locator(".xterm-rows")
+        self.badge = self.root.get_by_role("status").first
         self.notice = self.root.locator(".ipyxterm-notice")
 
     def says(self, text: str) -> None:

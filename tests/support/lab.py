@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -52,6 +53,8 @@ class Lab:
         self.model = ScriptedModel()
         self.folder = folder
         self._executable = claude_executable(version)
+        self._port = 0
+        self._token = secrets.token_hex(16)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -81,15 +84,23 @@ class Lab:
         page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
         return Notebook(page)
 
+    def restart(self) -> None:
+        """End the server, as one does who upgrades it, and start it again where it was."""
+        self._port = urlsplit(self.server.url).port or 0
+        self._process.terminate()
+        self._process.wait()
+        self._start()
+
     def _start(self) -> None:
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+        command += [f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0"]
         command += [f"--ServerApp.root_dir={self.folder}", "--LabApp.extension_manager=readonly"]
         command += ["--LabApp.expose_app_in_browser=True"]
         command += ["--allow-root"] if os.geteuid() == 0 else []
         with open(self.folder / "lab.log", "ab") as log:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 command,
-                env=self.world.env(JUPYTER_TOKEN=secrets.token_hex(16)),
+                env=self.world.env(JUPYTER_TOKEN=self._token),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -113,6 +124,11 @@ class Notebook:
         """Run a cell, and return it when the kernel is done with it."""
         self.page.evaluate(f"() => ({_RUN})({place})")
         return self.cells.nth(place)
+
+    def reload(self) -> None:
+        """Save, and load the page again."""
+        self.page.evaluate('() => jupyterapp.commands.execute("docmanager:save")')
+        self.page.reload()
 
     def keep_the_kernel_busy(self, place: int) -> None:
         """Run the cell `FOR_EVER`, and return when it runs."""
