@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -29,6 +28,7 @@ RUN_THE_NEXT = """() => {
     jupyterapp.shell.currentWidget.content.activeCellIndex = 2;
     void jupyterapp.commands.execute("notebook:run-cell");
 }"""
+DARK = '() => jupyterapp.commands.execute("apputils:change-theme", { theme: "JupyterLab Dark" })'
 FOR_A_WHILE = """
 import os, pathlib, time
 pathlib.Path("kernel").write_text(str(os.getpid()))
@@ -118,8 +118,12 @@ def test_an_observer_looks_on(lab: Lab, server: WxtermServer) -> None:
 
 def test_what_the_toolbar_says_and_does(lab: Lab, server: WxtermServer) -> None:
     server.print(b"a needle in the haystack, and one more needle\r\n")
-    shown = Shown(lab, "toolbar", f"Terminal({server.url!r})", theme="dark")
+    shown = Shown(lab, "toolbar", f"Terminal({server.url!r})")
     shown.says("needle")
+    background = shown.root.locator(".xterm-scrollable-element")
+    expect(background).to_have_css("background-color", "rgb(255, 255, 255)")
+    shown.notebook.page.evaluate(DARK)
+    expect(background).to_have_css("background-color", "rgb(17, 17, 17)")
     toolbar = shown.root.get_by_role("toolbar")
     expect(toolbar).to_contain_text("idle")
     expect(toolbar).to_contain_text("billing0f2ac6b8")
@@ -225,10 +229,8 @@ class Shown:
         cut_off: Whether the page has neither the bundle nor the server's own WebSocket.
     """
 
-    def __init__(
-        self, lab: Lab, name: str, *cells: str, theme: Literal["light", "dark"] = "light", cut_off: bool = False
-    ) -> None:
-        self.notebook = lab.open(name, SETUP, *cells, theme=theme)
+    def __init__(self, lab: Lab, name: str, *cells: str, cut_off: bool = False) -> None:
+        self.notebook = lab.open(name, SETUP, *cells)
         if cut_off:
             self.notebook.page.route("**/static/wxcode_jupyter/**", lambda route: route.abort())
         self.notebook.run(0)

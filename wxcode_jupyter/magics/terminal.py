@@ -68,8 +68,12 @@ def terminal(context: Context, line: Line) -> Result:
         label=found.name,
         picture=picture,
     )
-    shown = look(client, found, "text")
-    return LiveTerminal(text=shown.text, title=shown.title, notes=shown.notes, _again=shown._again, _widget=widget)
+
+    def again() -> LiveTerminal:
+        shown = look(client, found, "text")
+        return LiveTerminal(text=shown.text, title=shown.title, notes=shown.notes, _again=again, _widget=widget)
+
+    return again()
 
 
 def look(client: Client, project: Project, form: str) -> Screen:
