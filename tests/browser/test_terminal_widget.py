@@ -69,6 +69,9 @@ def test_it_types_and_shows(lab: Lab, server: WxtermServer) -> None:
     shown.paste(pasted)
     until(lambda: server.typed == pasted.encode(), timeout_s=60, what="two megabytes")
 
+    shown.notebook.run(1)
+    until(lambda: len(server.attaches) == 2 and len(server.clients) == 1, timeout_s=60, what="the new one in its place")
+
 
 def test_after_a_loss_it_goes_on_where_it_was(lab: Lab, server: WxtermServer) -> None:
     server.print(b"one\r\n")
@@ -134,7 +137,18 @@ def test_what_the_toolbar_says_and_does(lab: Lab, server: WxtermServer) -> None:
     toolbar.get_by_role("button", name="Interrupt").click()
     until(lambda: server.typed == b"\x1b", timeout_s=60, what="Esc")
 
+    shown.notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    toolbar.get_by_role("button", name="Copy").click()
+    expect(shown.notice).to_contain_text("The screen is copied.")
+    shown.rows.get_by_text("haystack").dblclick(force=True)
     keyboard = shown.notebook.page.keyboard
+    keyboard.press("Control+c")
+    expect(shown.notice).to_contain_text("The selection is copied.")
+    keyboard.press("Control+v")
+    until(lambda: server.typed.startswith(b"\x1b") and len(server.typed) > 1, timeout_s=60, what="what was copied")
+    assert server.typed[1:] in b"a needle in the haystack, and one more needle"
+    server.typed = b""
+
     keyboard.press("Control+Shift+F")
     keyboard.type("needle")
     expect(shown.root.get_by_role("search")).to_contain_text("of 2")
@@ -156,7 +170,7 @@ def test_what_the_toolbar_says_and_does(lab: Lab, server: WxtermServer) -> None:
     toolbar.get_by_role("button", name="Screen reader").click()
     keyboard.press("Escape")
     expect(toolbar.locator(":focus")).to_have_count(0)
-    assert server.typed == b"\x1b"
+    assert server.typed == b""
 
 
 def test_where_the_page_reaches_nothing_it_goes_through_the_kernel(lab: Lab, server: WxtermServer) -> None:

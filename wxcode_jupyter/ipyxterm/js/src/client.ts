@@ -57,6 +57,8 @@ const SILENCE_MS = 20_000;
 /** Close codes of our server that the next way may not share: no such session here, held by another server. */
 const ELSEWHERE = [4004, 4409];
 const REFUSED = [4000, 4004, 4005, 4409];
+/** Who looks on waits until somebody who may starts the session. */
+const NOT_YET = "session_not_running";
 
 export class Client {
   private link: Link | null = null;
@@ -77,7 +79,7 @@ export class Client {
   /** Rises with every snapshot: bytes of an older one, drawn late, tell nothing of this one's offsets. */
   private epoch = 0;
 
-  private failure = "";
+  private failure: { code: string; message: string } | null = null;
   private heardAt = 0;
   private pinged = false;
   private stopAck: (() => void) | null = null;
@@ -105,7 +107,7 @@ export class Client {
   connect(): void {
     this.drop();
     this.enter({ name: "connecting" });
-    this.failure = "";
+    this.failure = null;
     this.link = this.way.open({
       opened: () => this.begin(),
       received: (message) => this.receive(message),
@@ -205,7 +207,7 @@ export class Client {
         this.ask();
         break;
       case "error":
-        this.failure = frame.message;
+        this.failure = frame;
         if (this.phase.name === "attached") this.display.notice(frame.message);
         break;
       case "closed":
@@ -261,11 +263,12 @@ export class Client {
 
   private lose(code: number, reason: string): void {
     const isElsewhere = ELSEWHERE.includes(code);
-    const told = this.failure || reason;
+    const told = this.failure?.message ?? reason;
+    const isRefused = REFUSED.includes(code) && this.failure?.code !== NOT_YET;
     this.drop();
     const mayBeAnother = isElsewhere || !this.hasWorked;
     const isLast = this.current === this.ways.length - 1;
-    if (REFUSED.includes(code) && (isLast || !isElsewhere)) {
+    if (isRefused && (isLast || !isElsewhere)) {
       this.current = 0;
       this.enter({ name: "refused", reason: told || `The server refuses (${code}).` });
     } else if (mayBeAnother && !isLast) {

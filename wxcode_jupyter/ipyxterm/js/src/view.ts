@@ -185,10 +185,14 @@ export class View {
   /** Return whether a key is xterm.js's. */
   private press(event: KeyboardEvent): boolean {
     const name = `${event.ctrlKey ? "Ctrl+" : ""}${event.altKey ? "Alt+" : ""}${event.shiftKey ? "Shift+" : ""}${event.key}`;
+    // As in JupyterLab's own terminal: Ctrl+V is the browser's paste, Ctrl+C copies where something is selected.
+    if (name === "Ctrl+v") return false;
+    if (name === "Ctrl+c" && !this.terminal.hasSelection()) return true;
     const act = {
       "Alt+F10": () => this.frame.focus(),
       "Ctrl+Shift+F": () => this.search.open(),
       "Ctrl+Shift+C": () => void this.copy(),
+      "Ctrl+c": () => void this.copy(),
     }[name];
     if (act === undefined) return true;
     event.preventDefault();
@@ -207,6 +211,7 @@ export class View {
     try {
       if (selection) await copy(selection);
       else await copy(this.text(), this.serialize.serializeAsHTML({ scrollback: 0, includeGlobalBackground: true }));
+      this.terminal.clearSelection();
       this.frame.notice(selection ? "The selection is copied." : "The screen is copied.");
     } catch (error) {
       this.frame.notice(`Nothing was copied: ${error instanceof Error ? error.message : String(error)}`);

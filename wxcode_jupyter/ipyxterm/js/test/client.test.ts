@@ -181,6 +181,16 @@ test("what the server refuses is not tried again by itself, and says why", () =>
   assert.equal(way.ends.length, 1);
 });
 
+test("who looks on waits for a session", () => {
+  const { clock, way, shown } = made();
+  way.end.open();
+  way.end.tell(0x06, { code: "session_not_running", message: "There is none." });
+  way.end.listener.closed(4005, "session_not_running");
+  assert.deepEqual(shown.latest, { name: "waiting", delay: 500, reason: "There is none." });
+  clock.pass(500);
+  assert.equal(way.ends.length, 2);
+});
+
 test("where the page cannot connect the next way is taken at once, and kept", () => {
   const second = new HandWay();
   const { clock, way, shown } = made(second);
