@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.job import until
-from tests.support.lab import Lab
+from tests.support.lab import FrontEnd, Lab
 from tests.support.wxterm_server import WxtermServer, state
 from wxcode_jupyter.protocol import wxterm
 from wxcode_jupyter.testing.scripted_model import Rule, Say
@@ -205,6 +205,14 @@ def test_where_the_page_reaches_nothing_it_goes_through_the_kernel(lab: Lab, ser
     shown.says("through the kerneltypedwhile it works laterand on")
 
 
+def test_notebook_7_has_it_as_well(lab: Lab, server: WxtermServer) -> None:
+    server.print(b"in Notebook\r\n")
+    shown = Shown(lab, "notebook7", f"Terminal({server.url!r})", front_end="notebook")
+    shown.says("in Notebook")
+    shown.type("typed")
+    until(lambda: server.typed == b"typed", timeout_s=60, what="what was typed")
+
+
 def test_a_program_of_the_kernels(lab: Lab) -> None:
     shown = Shown(lab, "program", PROGRAM)
     shown.says("how are you?")
@@ -243,8 +251,8 @@ class Shown:
         cut_off: Whether the page has neither the bundle nor the server's own WebSocket.
     """
 
-    def __init__(self, lab: Lab, name: str, *cells: str, cut_off: bool = False) -> None:
-        self.notebook = lab.open(name, SETUP, *cells)
+    def __init__(self, lab: Lab, name: str, *cells: str, cut_off: bool = False, front_end: FrontEnd = "lab") -> None:
+        self.notebook = lab.open(name, SETUP, *cells, front_end=front_end)
         if cut_off:
             self.notebook.page.route("**/static/wxcode_jupyter/**", lambda route: route.abort())
         self.notebook.run(0)

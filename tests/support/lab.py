@@ -24,6 +24,7 @@ from wxcode_jupyter import Client
 from wxcode_jupyter.testing.scripted_model import ScriptedModel
 from wxcode_jupyter.testing.world import World
 
+FrontEnd = Literal["lab", "notebook"]
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 #: For `Notebook.keep_the_kernel_busy`.
@@ -73,7 +74,9 @@ class Lab:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stack.close()
 
-    def open(self, name: str, *cells: str, theme: Literal["light", "dark"] = "light") -> Notebook:
+    def open(
+        self, name: str, *cells: str, theme: Literal["light", "dark"] = "light", front_end: FrontEnd = "lab"
+    ) -> Notebook:
         """Open a new notebook of these cells, in a window of its own; none is run yet."""
         file = self.folder / f"{name}.ipynb"
         file.write_text(json.dumps(_notebook(cells)))
@@ -81,7 +84,8 @@ class Lab:
         self._stack.callback(context.close)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
+        place = f"lab/workspaces/{name}/tree/" if front_end == "lab" else "notebooks/"
+        page.goto(f"{self.server.url}{place}{file.name}?token={self.server.token}")
         return Notebook(page)
 
     def restart(self) -> None:
@@ -95,7 +99,7 @@ class Lab:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
         command += [f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0"]
         command += [f"--ServerApp.root_dir={self.folder}", "--LabApp.extension_manager=readonly"]
-        command += ["--LabApp.expose_app_in_browser=True"]
+        command += [f"--{app}.expose_app_in_browser=True" for app in ("LabApp", "JupyterNotebookApp")]
         command += ["--allow-root"] if os.geteuid() == 0 else []
         with open(self.folder / "lab.log", "ab") as log:
             process = self._process = subprocess.Popen(
