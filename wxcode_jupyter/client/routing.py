@@ -52,6 +52,10 @@ class Router:
             project_id, lambda at: at.request(method, path, params=params, body=body, repeatable=repeatable)
         )
 
+    def endpoint(self, project_id: str) -> Endpoint:
+        """The server that a project's requests go to."""
+        return self._holders.get(project_id, self._home).endpoint
+
     def read_text(self, path: str, *, project_id: str, accept: str) -> str:
         """GET a text from where the project is."""
         return self._at(project_id, lambda at: at.read_text(path, accept=accept))

@@ -28,6 +28,7 @@ from .results import (
 )
 from .rewinding import ForkResult, RewindResult
 from .running import RunResult
+from .terminal import LiveTerminal
 
 __all__ = [
     "Answered",
@@ -37,6 +38,7 @@ __all__ = [
     "ForkResult",
     "Help",
     "Listing",
+    "LiveTerminal",
     "MilestoneResult",
     "NextStep",
     "ProjectCard",

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..client import GsdStatus, Project, asks_for_trust
-from ..errors import AttentionNeeded, InvalidPath, NotFound, SessionNotRunning
+from ..errors import AttentionNeeded, InvalidPath, NotFound
 from ..models import MilestoneStatus, SessionInfo
 from .context import Context
-from .grammar import Line, Mistake, nearest
+from .grammar import Line, Mistake
 from .output import save_output
 from .results import (
     DoctorReport,
@@ -20,7 +20,6 @@ from .results import (
     Listing,
     ProjectCard,
     Result,
-    Screen,
     SessionStatus,
     current_session,
     open_questions,
@@ -28,7 +27,6 @@ from .results import (
 
 _PAGE = 1000
 _RECENT = 3
-_SCREEN_TYPES = {"text": "text/plain", "html": "text/html", "ansi": "text/x-ansi"}
 
 
 def project(context: Context, line: Line) -> Result:
@@ -122,27 +120,6 @@ def log(context: Context, line: Line) -> Result:
 
     def look() -> EventLog:
         return EventLog(items=tuple(deque(events(), maxlen=max(limit, 0))), title=f"{found.name}: events", _again=look)
-
-    return look()
-
-
-def screen(context: Context, line: Line) -> Result:
-    """Show what the terminal shows."""
-    client, found = context.client, context.project(line["project"])
-    form = line["format"] or "text"
-    if form not in _SCREEN_TYPES:
-        raise Mistake(
-            f"--format is one of {', '.join(_SCREEN_TYPES)}{nearest(form, _SCREEN_TYPES)}.", line.subcommand.usage
-        )
-
-    def look() -> Screen:
-        title = f"{found.name}: terminal"
-        try:
-            text = client.screen(found)
-            markup = "" if form == "text" else client.screen(found, accept=_SCREEN_TYPES[form])
-            return Screen(text=text, title=title, format=form, markup=markup, _again=look)
-        except SessionNotRunning as error:  # looking is no work that could fail: Run All goes on
-            return Screen(text="", title=title, notes=(error.message,), _again=look)
 
     return look()
 

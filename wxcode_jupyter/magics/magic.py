@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import asking, commands, gsd, report, rewinding, running, subcommands, waiting, work
+from . import asking, commands, gsd, report, rewinding, running, subcommands, terminal, waiting, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -35,8 +35,8 @@ _PLAIN: dict[str, Plain] = {
     "answer": asking.answer,
     "status": commands.status,
     "log": commands.log,
-    "screen": commands.screen,
-    "terminal": commands.screen,
+    "screen": terminal.screen,
+    "terminal": terminal.terminal,
     "withdraw": work.withdraw,
     "interrupt": commands.interrupt,
     "stop": commands.stop,

@@ -156,7 +156,16 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             ),
         ),
         Subcommand("screen", "what the terminal shows now", options=(_SCREEN_FORMAT, *_COMMON)),
-        Subcommand("terminal", "the terminal, as text", options=(_SCREEN_FORMAT, *_COMMON)),
+        Subcommand(
+            "terminal",
+            "the terminal itself, live, where widgets are shown; its screen elsewhere",
+            options=(
+                Option(("--rows",), "its height at first; 24 by default", "R", "count"),
+                Option(("--cols",), "its width; as the cell is wide by default", "C", "count"),
+                Option(("--observer",), "only look on: neither type nor size"),
+                *_COMMON,
+            ),
+        ),
         Subcommand(
             "withdraw",
             "take a queued command back, never to be sent: the one with this id, else the newest that waits",

@@ -24,6 +24,7 @@ from .messages import LANGUAGES
 from .rest import ROUTES, UnknownHandler
 
 API = ("wxcode", "api", "v1")
+_PACKAGE = Path(__file__).parents[1]
 
 
 class WxcodeApp(ExtensionApp):
@@ -32,8 +33,8 @@ class WxcodeApp(ExtensionApp):
     name = "wxcode_jupyter"
     extension_url = "/wxcode"
     load_other_extensions = True
-    #: What live cards are made of; Jupyter serves it under ``<base_url>static/wxcode_jupyter/``, as its own such files.
-    static_paths = List(Unicode(), [str(Path(__file__).with_name("static"))])
+    #: What live cards and terminals are made of: Jupyter serves it under ``<base_url>static/wxcode_jupyter/``.
+    static_paths = List(Unicode(), [str(_PACKAGE / part / "static") for part in ("server", "ipyxterm")])
 
     store_url = Unicode(
         "",

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...models import SessionInfo
 from .. import parse
+from ..terminal import TerminalAddress
 from ..values import Project
 from .base import Operations, key_of
 
@@ -52,6 +53,12 @@ class SessionOperations(Operations):
         """
         key = key_of(project)
         return self._router.read_bytes(f"output-projects/{key}/output", project_id=key)
+
+    def terminal(self, project: Project | str, *, observer: bool = False) -> TerminalAddress:
+        """Return where the terminal of a project is: at the server that holds its session, once there is one."""
+        self.session(project)
+        key = key_of(project)
+        return TerminalAddress(self._router.endpoint(key), f"output-projects/{key}/terminal", observer=observer)
 
     def _session(
         self,
