@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
-from tests.support.job import Job
+from tests.support.job import Job, until
 from wxcode_jupyter.errors import UnsupportedCommand
 from wxcode_jupyter.models import CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Rule, Say
@@ -47,8 +47,13 @@ def test_clear_of_a_conversation_in_which_nothing_was_asked(tmp_path: Path, cli_
         project = job.project()
         job.done(job.client.send(project, "/clear"))
         job.done(job.client.send(project, "/clear"))
-        cleared = job.until_state(project, SessionState.IDLE).claude_session_id
-        assert job.client.get_project(project.id).claude_session_id == cleared
+        job.until_state(project, SessionState.IDLE)
+
+        def followed() -> bool:
+            """Whether the new id is stored: it may be heard of after the command's end."""
+            return job.client.get_project(project.id).claude_session_id == job.client.session(project).claude_session_id
+
+        until(followed, what="the id of the cleared conversation")
         job.client.stop(project)
         job.client.start_session(project)
         job.ask(project, "hello")
