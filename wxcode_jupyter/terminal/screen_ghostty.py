@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Self
 
 import pyghostty
@@ -82,11 +83,11 @@ class GhosttyScreen:
         whole, self._half = (data[: cut.start()], cut.group()) if cut else (data, b"")
         # What is no UTF-8 shows as nothing in xterm.js.
         shown = whole if whole.isascii() else whole.decode(errors="ignore").encode()
-        first, *others = shown.split(_SOFT_RESET)
-        self._terminal.feed(first)
-        for other in others:
-            self._terminal.feed(screen_bytes.soft_reset(self._terminal))
-            self._terminal.feed(other)
+        for part in self._between_soft_resets(shown):
+            if part is None:
+                self._terminal.feed(screen_bytes.soft_reset(self._terminal))
+            else:
+                self._terminal.feed(part)
         self._note_end(whole)
 
     def resize(self, size: TermSize) -> None:
@@ -160,6 +161,19 @@ class GhosttyScreen:
     def close(self) -> None:
         """See ``Screen``."""
         self._terminal.close()
+
+    def _between_soft_resets(self, data: bytes) -> Iterator[bytes | None]:
+        """Give the output in parts, and ``None`` after each soft reset, which may have begun before."""
+        if self._sequence and (self._sequence + data).startswith(_SOFT_RESET):
+            rest = len(_SOFT_RESET) - len(self._sequence)
+            yield data[:rest]
+            yield None
+            data = data[rest:]
+        first, *others = data.split(_SOFT_RESET)
+        yield first
+        for other in others:
+            yield None
+            yield other
 
     def _note_end(self, whole: bytes) -> None:
         begin = whole.rfind(b"\x1b")

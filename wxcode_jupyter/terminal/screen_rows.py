@@ -174,6 +174,8 @@ def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
                 if not change and x and _may_join(cells[x - 1].text or cells[x - 2].text, cell.text):
                     change = _NOTHING
                 parts += (change, cell.text)
+                if _HALF_A_FLAG.fullmatch(cell.text):  # two columns in libghostty, one in xterm.js
+                    parts.append(f"\x1b[{x + cell.width + 1}G")
                 pen = cell.pen
             x += 1
             continue
@@ -233,4 +235,5 @@ def _uri(ref: Any) -> str:
 _NOTHING = "\x1b\\"  # ends a string where none is; xterm.js joins no character to one before a sequence
 # Regional indicators (flags), skin tones, parts of Hangul syllables, zero-width joiners.
 _JOINING = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\u200c\u200d]")
+_HALF_A_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]")
 _EMPTY = Cell("", 1, PLAIN_PEN)

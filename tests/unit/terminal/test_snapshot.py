@@ -28,6 +28,7 @@ CASES = {
     "cursor": b"\x1b[5 q",
     "blinking": b"\x1b[?12h",
     "palette": b"\x1b]4;1;rgb:11/22/33\x07\x1b]10;rgb:44/55/66\x07",
+    "soft reset": b"\x1b[31m\x1b[?1h\x1b[2;4r\x1b[4h\x1b[3;3H\x1b[!px\x1b[!p\x1b[!py",
     "protected": b'\x1b[1"qprotected\x1b[0"q not',
     "graphemes": "e\u0301 \U0001f468\u200d\U0001f469 日本 \U0001f1e9\U0001f1ea".encode(),
 }
@@ -88,6 +89,11 @@ def test_what_is_no_state_is_refused() -> None:
 def test_history_is_as_long_as_asked_for(history: int) -> None:
     data, _ = take(open_screen(CASES["history"]), history)
     assert data.count(b"\r\n") == 4 + history
+
+
+def test_what_follows_half_a_flag_stands_where_it_stood() -> None:
+    data, _ = take(open_screen("\U0001f1e9\x1b[1;3Hx".encode()))
+    assert data.startswith("\U0001f1e9\x1b[3Gx".encode())
 
 
 def test_a_sequence_without_an_end_has_no_snapshot() -> None:
