@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import TerminalClosed, TerminalError
 from ..models import TermSize
 from .emulator_process import EmulatorProcess
-from .screen import ScreenView
+from .screen import ScreenView, Snapshot
 
 FEED_WINDOW_S = 0.005
 
@@ -56,16 +56,24 @@ class EmulatedScreen:
             self._again = True
         elif not self._closed:
             self._busy, self._again = True, False
-            self._emulation.request(self, self._head(), False).add_done_callback(self._followed)
+            self._emulation.request(self, self._head()).add_done_callback(self._followed)
 
     async def view(self) -> ScreenView:
         """Return the screen with everything in it that is in the journal now."""
         if self._closed:
             raise TerminalClosed("The session was discarded; its screen is gone.")
-        answer = await self._emulation.request(self, self._head(), True)
+        answer = await self._emulation.request(self, self._head(), view=True)
         fields = answer["view"]
         fields.update(lines=tuple(fields["lines"]), cursor=tuple(fields["cursor"]), size=TermSize(**fields["size"]))
         return ScreenView(**fields)
+
+    async def snapshot(self, history: int) -> Snapshot:
+        """Return the screen as bytes, with everything in it that is in the journal now."""
+        if self._closed:
+            raise TerminalClosed("The session was discarded; its screen is gone.")
+        answer = await self._emulation.request(self, self._head(), history=history)
+        fields = answer["snapshot"]
+        return Snapshot(fields["offset"], TermSize(**fields["size"]), answer["data"], fields["exact"])
 
     def close(self) -> None:
         """Let the worker forget it."""
@@ -141,14 +149,16 @@ class Emulation:
         if worker:
             await worker.stop()
 
-    def request(self, screen: EmulatedScreen, to: int, view: bool) -> asyncio.Future[dict[str, Any]]:
+    def request(
+        self, screen: EmulatedScreen, to: int, view: bool = False, history: int | None = None
+    ) -> asyncio.Future[dict[str, Any]]:
         """Have ``screen`` fed up to ``to``; the future gets the worker's answer, however often it dies on the way."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         if screen.crashes > _MAX_CRASHES_OF_SESSION:
             future.set_exception(TerminalError("The emulator cannot show this session's output."))
             return future
         number = next(self._request_ids)
-        message = {"op": "sync", "session": screen.number, "id": number, "to": to, "view": view}
+        message = {"op": "sync", "session": screen.number, "id": number, "to": to, "view": view, "history": history}
         self._requests[number] = (screen, message, future)
         self._send(screen, message)
         return future

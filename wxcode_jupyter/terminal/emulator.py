@@ -6,7 +6,8 @@ respawned by ``emulation.Emulation``. It reads the journals itself; requests (fr
 - ``{"op": "open", "session", "folder", "start", "answered", "suspects", "skips"}``: replies to queries before
   ``answered`` were given by an earlier process; ``suspects`` are fed in small steps, ``skips`` not at all (ranges of
   offsets), nor what is before ``start``.
-- ``{"op": "sync", "session", "id", "to", "view"}`` -> ``{"id", "offset", "replies", "view"?}``: feed up to ``to``.
+- ``{"op": "sync", "session", "id", "to", "view", "history"}`` -> ``{"id", "offset", "replies", "view"?, "snapshot"?}``:
+  feed up to ``to``; a snapshot is asked for by the rows of history in it, and its bytes come as a memory file.
 - ``{"op": "close", "session"}``
 
 Sessions are fed in turns, a slice each. Before each slice the *mark* says what is about to be done, so that after a
@@ -119,6 +120,15 @@ class Emulated:
         """Return the ``ScreenView`` as JSON."""
         return dataclasses.asdict(view(self.screen, self.offset, self.exact))
 
+    def snapshot(self, history: int) -> tuple[dict[str, Any], bytes]:
+        """Return the ``Snapshot`` as JSON, and its bytes."""
+        size = dataclasses.asdict(self.screen.size)
+        taken = self.screen.snapshot(history)
+        if taken is None:
+            return {"offset": self._journal.oldest, "size": size, "exact": False}, b""
+        data, unread = taken
+        return {"offset": self.offset - unread, "size": size, "exact": self.exact}, data
+
     def close(self) -> None:
         """Free the emulator and the journal's descriptor."""
         self._journal.close()
@@ -193,13 +203,24 @@ class Worker:
         if session.offset < request["to"]:
             self._waiting.append(request)
         else:
-            answer = {"id": request["id"], "offset": session.offset, "replies": session.take_replies()}
-            if request["view"]:
-                self._set_mark(session.number, session.offset, 0)
-                session.next_slice(request["to"])
-                answer["view"] = session.describe()
-            self._channel.send(answer)
+            self._answer(session, request)
         self._set_mark(-1, 0, 0)
+
+    def _answer(self, session: Emulated, request: dict[str, Any]) -> None:
+        answer = {"id": request["id"], "offset": session.offset, "replies": session.take_replies()}
+        if not request["view"] and request["history"] is None:
+            self._channel.send(answer)
+            return
+        self._set_mark(session.number, session.offset, 0)
+        session.next_slice(request["to"])
+        if request["view"]:
+            answer["view"] = session.describe()
+            self._channel.send(answer)
+            return
+        answer["snapshot"], data = session.snapshot(request["history"])
+        with open(os.memfd_create("wxcode-snapshot"), "wb", buffering=0) as file:
+            file.write(data)
+            self._channel.send(answer, [file.fileno()])
 
     def _set_mark(self, session: int, offset: int, length: int) -> None:
         self._steps += 1

@@ -68,6 +68,10 @@ class EmulatorProcess:
         try:
             messages = self._channel.receive()
             for message in messages or ():
+                for fd in self._channel.take_fds(message.get("fds", 0)):
+                    with open(fd, "rb") as file:
+                        file.seek(0)  # the position is shared with who wrote it
+                        message["data"] = file.read()
                 if not self._on_answer(message) and self._watchdog:
                     self._watchdog.cancel()
                     self._watchdog = None

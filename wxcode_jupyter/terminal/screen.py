@@ -39,6 +39,25 @@ class ScreenView:
         return "\n".join(self.lines).rstrip("\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The screen at one moment, for a terminal that shows it and what follows.
+
+    Attributes:
+        offset: Where to go on in the journal: at the sequence or the character that had only begun.
+        size: The size that the terminal has to have.
+        data: Written to a terminal that was reset, it makes the cells with their colours and links, cursor, pen, modes,
+            tab stops, character sets, title, and the primary screen beneath the alternate one. Empty where no emulator
+            can tell: then all that is kept of the journal follows, from ``offset`` on.
+        exact: ``False`` when what it makes may differ from the true screen; the program has been asked to draw again.
+    """
+
+    offset: int
+    size: TermSize
+    data: bytes
+    exact: bool
+
+
 class Screen(Protocol):
     """An emulator of one terminal.
 
@@ -81,6 +100,13 @@ class Screen(Protocol):
     @property
     def size(self) -> TermSize:
         """The present size."""
+
+    def snapshot(self, history: int) -> tuple[bytes, int] | None:
+        """Return ``Snapshot.data`` with at most so many rows of scrollback; ``None`` when it cannot be told.
+
+        With it, how many of the bytes that were fed last are not in it, as they are the beginning of something. (They
+        are not its end: xterm.js loses a character that is cut between two writes, when a middle byte of it is 0x80.)
+        """
 
     def close(self) -> None:
         """Free what it holds."""

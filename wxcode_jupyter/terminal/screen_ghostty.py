@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import re
 
-from pyghostty import Terminal
-from pyghostty._ffi import ffi
+from pyghostty._ffi import GhosttyError
 
 from ..models import TermSize
+from . import ghostty, screen_bytes
 
-_HISTORY_LINES = 1000
+_HISTORY_ROWS = 1200  # libghostty drops them by the page: so there are a thousand at any time
 _FOREGROUND = (229, 229, 229)
 _BACKGROUND = (0, 0, 0)
-_ALTERNATE = 1
+_RECENT_BYTES = 256
+_CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xdf] | [\xe0-\xef][\x80-\xbf]? | [\xf0-\xf4][\x80-\xbf]{0,2})\Z", re.VERBOSE)
+# Ends with a printed character; what is before it, a control or a sequence, is complete.
+_TEXT = re.compile(
+    rb"""(?: \A | [\x00-\x1a\x1c-\x1f] | \x1b (?: \[ [0-?]* [ -/]* [@-~] | [ -/]+ [0-~] | [0-Z\\^-~] ) )
+        [^\x00-\x1f\x7f]+ \Z""",
+    re.VERBOSE,
+)
 
 # The clients render with xterm.js: what it cannot do must not be promised, nor the name of a terminal that can.
 _UNTRUE = re.compile(rb"\x1b\[\?\d*u|\x1b_G[^\x1b]*\x1b\\")
@@ -30,14 +37,22 @@ class GhosttyScreen:
 
     def __init__(self, size: TermSize) -> None:
         size = size.clamped()
-        # Default colours, so that a program that asks whether the background is dark gets an answer.
-        self._terminal = Terminal(size.cols, size.rows, scrollback=_HISTORY_LINES, fg=_FOREGROUND, bg=_BACKGROUND)
+        self._terminal = ghostty.open_terminal(size.cols, size.rows, _HISTORY_ROWS, _FOREGROUND, _BACKGROUND)
+        self._recent = b""
+        self._unfinished = 0
         self._replies: list[bytes] = []
         self._terminal.on_reply(self._replies.append)
 
     def feed(self, data: bytes) -> None:
         """See ``Screen``."""
-        self._terminal.feed(data)
+        # Fed apart, for only so it shows whether a half character stands alone or in a sequence that has begun before.
+        cut = _CUT_CHARACTER.search(data)
+        whole, half = (data[: cut.start()], cut.group()) if cut else (data, b"")
+        self._terminal.feed(whole)
+        self._note_end(whole)
+        if half:
+            self._terminal.feed(half)
+            self._unfinished += len(half)
 
     def resize(self, size: TermSize) -> None:
         """See ``Screen``."""
@@ -64,13 +79,12 @@ class GhosttyScreen:
     @property
     def title(self) -> str:
         """See ``Screen``."""
-        title = self._terminal.get("title", "GhosttyString")
-        return bytes(ffi.buffer(title.ptr, title.len)).decode(errors="replace") if title.len else ""
+        return ghostty.title(self._terminal)
 
     @property
     def alternate(self) -> bool:
         """See ``Screen``."""
-        return bool(self._terminal.get("active_screen", "GhosttyTerminalScreen") == _ALTERNATE)
+        return ghostty.is_alternate(self._terminal)
 
     @property
     def bracketed_paste(self) -> bool:
@@ -83,6 +97,25 @@ class GhosttyScreen:
         cols, rows = self._terminal.size
         return TermSize(rows, cols)
 
+    def snapshot(self, history: int) -> tuple[bytes, int] | None:
+        """See ``Screen``."""
+        try:
+            data = screen_bytes.dump(self._terminal, history, bool(_TEXT.search(self._recent)))
+        except GhosttyError:  # the unfinished sequence is longer than any that is meant
+            return None
+        return data, self._unfinished
+
     def close(self) -> None:
         """See ``Screen``."""
         self._terminal.close()
+
+    def _note_end(self, whole: bytes) -> None:
+        """Note how many bytes belong to a sequence that is not finished, and what is before them."""
+        if self._terminal.get("vt_ground", "bool"):
+            complete, self._unfinished = whole, 0
+        else:
+            begin = whole.rfind(b"\x1b")
+            complete, self._unfinished = (
+                (whole[:begin], len(whole) - begin) if begin >= 0 else (b"", self._unfinished + len(whole))
+            )
+        self._recent = (self._recent + complete[-_RECENT_BYTES:])[-_RECENT_BYTES:]

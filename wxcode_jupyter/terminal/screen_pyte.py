@@ -102,5 +102,9 @@ class PyteScreen:
         """See ``Screen``."""
         return TermSize(self._screen.lines, self._screen.columns)
 
+    def snapshot(self, history: int) -> tuple[bytes, int] | None:
+        """See ``Screen``: pyte does not keep enough of the state."""
+        return None
+
     def close(self) -> None:
         """See ``Screen``."""

@@ -21,7 +21,9 @@ from .emulation import Emulation
 from .feeder import Feeder
 from .journal import Chunk, JournalReader, SizeChange, SizeRecord
 from .process import ChildProcess, ExitNotice, KeeperClient
-from .screen import ScreenView
+from .screen import ScreenView, Snapshot
+
+_REDRAW_S = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,9 @@ class TerminalSession:
         self._screen = emulation.open(journal_dir, lambda: self._journal.head, self._feeder.push)
         self._attachments: set[Attachment] = set()
         self._explicit_size: TermSize | None = None
+        self._wanted_size = size
+        self._redraw: asyncio.TimerHandle | None = None
+        self._replays = False
         self._subscribers: list[Callable[[], None]] = []
         self._closed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -102,6 +107,18 @@ class TerminalSession:
         """Return the screen with all output that is in the journal now; also after the end, until ``discard``."""
         self._sizes.flush()
         return await self._screen.view()
+
+    async def snapshot(self, history: int = 1000) -> Snapshot:
+        """Return the screen, with at most ``history`` rows of scrollback, as bytes for a terminal that joins now.
+
+        What follows is in the journal from ``Snapshot.offset`` on. Where the screen is not known exactly, the program
+        is asked to draw it again.
+        """
+        self._sizes.flush()
+        snapshot = await self._screen.snapshot(history)
+        if not snapshot.exact:
+            self._ask_for_redraw(snapshot)
+        return snapshot
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called on the loop when there is new output, and once at the end; return how to stop that.
@@ -213,6 +230,23 @@ class TerminalSession:
         self._child.close_terminal()
         self._announce()
 
+    def _ask_for_redraw(self, snapshot: Snapshot) -> None:
+        """Have SIGWINCH sent, by another size for a moment: many programs take no notice of one that is the same."""
+        if not snapshot.data and not self._replays:
+            self._replays = True
+            _log.warning(
+                "Session %s: no emulator that knows the exact screen (pyghostty is missing, or cannot show it); "
+                "clients get the output that is kept, and the program is asked to draw again.",
+                self.key,
+            )
+        if self._redraw is None and not self.closed:
+            self._resize(TermSize(self.size.rows - 1 or 2, self.size.cols))
+            self._redraw = self._loop.call_later(_REDRAW_S, self._end_redraw)
+
+    def _end_redraw(self) -> None:
+        self._redraw = None
+        self._apply_size()
+
     def _voted(self, attachment: Attachment) -> None:
         if not attachment.attached:
             self._attachments.discard(attachment)
@@ -221,16 +255,16 @@ class TerminalSession:
     def _apply_size(self) -> None:
         votes = [a.size for a in self._attachments if a.role is Role.DRIVER and a.size]
         if self._explicit_size:
-            wanted = self._explicit_size
+            self._wanted_size = self._explicit_size.clamped()
         elif votes:
-            wanted = TermSize(min(vote.rows for vote in votes), min(vote.cols for vote in votes))
-        else:
-            return
-        wanted = wanted.clamped()
-        if wanted == self.size or self.closed:
+            self._wanted_size = TermSize(min(vote.rows for vote in votes), min(vote.cols for vote in votes)).clamped()
+        self._resize(self._wanted_size)
+
+    def _resize(self, size: TermSize) -> None:
+        if size == self.size or self.closed:
             return
         # Recorded first: what the child writes because of SIGWINCH comes after it in the journal.
-        self._sizes.append(SizeChange(self._journal.head, wanted.rows, wanted.cols))
-        fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", wanted.rows, wanted.cols, 0, 0))
-        self.size = wanted
+        self._sizes.append(SizeChange(self._journal.head, size.rows, size.cols))
+        fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", size.rows, size.cols, 0, 0))
+        self.size = size
         self._screen.follow()

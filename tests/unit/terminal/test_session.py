@@ -14,6 +14,8 @@ import pytest
 from tests.support.terminal import Bench, output_to_end, output_until, python, running, screen_until, shell, until
 from wxcode_jupyter.errors import TerminalClosed, TerminalError
 from wxcode_jupyter.models import TermSize
+from wxcode_jupyter.terminal.emulation import Emulation
+from wxcode_jupyter.terminal.screen import find_emulator, view
 
 RAW_READER = """
     import hashlib, os, sys, tty
@@ -250,3 +252,30 @@ async def test_the_child_runs_when_its_session_is_opened_and_not_longer(bench: B
     assert running(session.pid)
     await bench.pools[0].close_all()
     assert not running(session.pid)
+
+
+async def test_a_snapshot_and_the_output_after_it_make_the_screen(bench: Bench) -> None:
+    session = await bench.open(shell("seq 1 100; printf '\\033[1mbold'; read line; printf more; read line"))
+    await output_until(session, b"bold")
+    snapshot = await session.snapshot(history=10)
+    assert (snapshot.exact, snapshot.size, snapshot.offset) == (True, session.size, session.head)
+    await session.write(b"x\n")
+    await output_until(session, b"more")
+    again = find_emulator()(snapshot.size)
+    again.feed(snapshot.data + session.read(snapshot.offset, 1 << 20).data)
+    shown = view(again, 0, exact=True)
+    truth = await session.screen()
+    assert (shown.lines, shown.cursor) == (truth.lines, truth.cursor)
+
+
+async def test_where_no_emulator_knows_the_screen_the_journal_is_replayed_and_a_redraw_asked_for(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.pool()._emulation = Emulation("pyte")
+    session = await bench.open(shell("trap 'stty size' WINCH; echo up; while :; do sleep 0.05; done"))
+    await output_until(session, b"up")
+    snapshot, _ = await asyncio.gather(session.snapshot(), session.snapshot())
+    assert (snapshot.exact, snapshot.data, snapshot.offset) == (False, b"", 0)
+    await output_until(session, b"24 80")
+    assert session.size == TermSize(24, 80)
+    assert caplog.text.count("no emulator that knows the exact screen") == 1

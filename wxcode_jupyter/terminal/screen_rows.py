@@ -1,0 +1,218 @@
+"""Rows of a libghostty terminal: as cells, and as bytes that paint them in xterm.js cell by cell.
+
+A cell that was never written and one that holds a blank look alike, but are copied and wrapped differently: the painted
+rows keep the difference, and which row goes on in the next.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from pyghostty import Terminal
+from pyghostty._ffi import check, ffi, lib
+from pyghostty.core import init_sized
+
+_MAX_CODEPOINTS = 64
+_URI_BYTES = 1 << 12
+_FLAGS = (
+    ("bold", 1), ("faint", 2), ("italic", 3), ("blink", 5), ("inverse", 7), ("invisible", 8), ("strikethrough", 9),
+    ("overline", 53),
+)  # fmt: skip
+_WIDTHS = {
+    lib.GHOSTTY_CELL_WIDE_NARROW: 1,
+    lib.GHOSTTY_CELL_WIDE_WIDE: 2,
+    lib.GHOSTTY_CELL_WIDE_SPACER_TAIL: 0,
+    lib.GHOSTTY_CELL_WIDE_SPACER_HEAD: -1,
+}
+_ERASABLE = re.compile(r"0(;4[0-7]|;10[0-7]|;48;[25][;\d]*)?")  # no more than a background
+
+
+class Pen(NamedTuple):
+    """How a cell is drawn: the parameters of SGR from a reset on, its hyperlink, and whether it is protected."""
+
+    sgr: str = "0"
+    link: str = ""
+    protected: bool = False
+
+    def after(self, other: Pen) -> str:
+        """Return what to write to get from ``other`` here."""
+        if self == other:
+            return ""
+        link = f"\x1b]8;;{self.link}\x1b\\" if self.link != other.link else ""
+        # SGR 0 takes the protection away in xterm.js and leaves it elsewhere: it is always said.
+        protection = '\x1b[1"q' if self.protected else '\x1b[0"q' if other.protected else ""
+        return f"\x1b[{self.sgr}m{protection}{link}"
+
+
+PLAIN = Pen()
+
+
+class Cell(NamedTuple):
+    """One cell: ``text`` is empty where nothing was written.
+
+    ``width`` is 2 for a wide one, 0 for its second half, -1 for the blank at the margin where a wide one did not fit.
+    """
+
+    text: str
+    width: int
+    pen: Pen
+
+
+class Row(NamedTuple):
+    """A row, and whether its text goes on in the next one because the line was full."""
+
+    cells: list[Cell]
+    wraps: bool
+
+
+class Rows:
+    """Reads rows; good until the terminal is fed or resized.
+
+    Attributes:
+        history: How many rows have scrolled out of the active screen and are kept.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._cols = terminal.size[0]
+        self.history = int(terminal.get("scrollback_rows", "size_t"))
+        self._page: Any = None
+        self._known: dict[int, Cell | None] = {}  # by the cell's raw value, which means the same within a page
+        self._cell, self._row = ffi.new("GhosttyCell*"), ffi.new("GhosttyRow*")
+        self._style = init_sized("GhosttyStyle")
+
+    def read(self, y: int) -> Row:
+        """Return a row of the active screen; negative ones are history."""
+        ref = self._terminal.ref(0, y + self.history, "screen")
+        if ref.node != self._page:
+            self._page = ref.node
+            self._known = {}
+        check(lib.ghostty_grid_ref_row(ref, self._row), "grid_ref_row")
+        wraps = ffi.new("bool*")
+        check(lib.ghostty_row_get(self._row[0], lib.GHOSTTY_ROW_DATA_WRAP, wraps), "row_get")
+        cells = []
+        for x in range(self._cols):
+            ref.x = x
+            lib.ghostty_grid_ref_cell(ref, self._cell)
+            raw = self._cell[0]
+            cell = self._known.get(raw)
+            if cell is None:
+                cell, lasting = self._decode(ref, raw)
+                if lasting:
+                    self._known[raw] = cell
+            cells.append(cell)
+        return Row(cells, bool(wraps[0]))
+
+    def _decode(self, ref: Any, raw: int) -> tuple[Cell, bool]:
+        """Return the cell, and whether every cell of the page with this raw value is the same."""
+        tag = _cell_get(raw, "CONTENT_TAG", "GhosttyCellContentTag*")
+        if tag == lib.GHOSTTY_CELL_CONTENT_BG_COLOR_PALETTE:
+            return Cell("", 1, Pen("0" + _palette(_cell_get(raw, "COLOR_PALETTE", "uint8_t*"), 40))), True
+        if tag == lib.GHOSTTY_CELL_CONTENT_BG_COLOR_RGB:
+            color = _cell_get(raw, "COLOR_RGB", "GhosttyColorRgb*")
+            return Cell("", 1, Pen(f"0;48;2;{color.r};{color.g};{color.b}")), True
+        check(lib.ghostty_grid_ref_style(ref, self._style), "grid_ref_style")
+        wide = _cell_get(raw, "WIDE", "GhosttyCellWide*")
+        linked = bool(_cell_get(raw, "HAS_HYPERLINK", "bool*"))
+        pen = Pen(sgr(self._style), _uri(ref) if linked else "", bool(_cell_get(raw, "PROTECTED", "bool*")))
+        if tag == lib.GHOSTTY_CELL_CONTENT_CODEPOINT_GRAPHEME:
+            return Cell(_grapheme(ref), _WIDTHS[wide], pen), False
+        codepoint = _cell_get(raw, "CODEPOINT", "uint32_t*")
+        return Cell(chr(codepoint) if codepoint else "", _WIDTHS[wide], pen), not linked
+
+
+def paint(rows: Rows, history: int, visible: int) -> str:
+    """Return what paints the screen on an empty one from its top, ``history`` rows of scrollback before it.
+
+    The pen is plain before and after, the cursor somewhere in the last row.
+    """
+    return "".join(_paint_row(rows.read(y), last=y == visible - 1) for y in range(-min(history, rows.history), visible))
+
+
+def sgr(style: Any) -> str:
+    """Return the parameters of SGR, from a reset on, of a ``GhosttyStyle``."""
+    codes = "0" + "".join(f";{code}" for name, code in _FLAGS if getattr(style, name))
+    if style.underline:
+        codes += ";4" if style.underline == 1 else f";4:{style.underline}"
+    return codes + _color(style.fg_color, 30) + _color(style.bg_color, 40) + _color(style.underline_color, 50)
+
+
+def _paint_row(row: Row, last: bool) -> str:
+    if last or not row.wraps:
+        return _paint_cells(row.cells, to_margin=False) + ("" if last else "\r\n")
+    # A line that goes on must be made by a character too many, else nothing joins the two rows. It is a plain one,
+    # for the row that scrolls in takes its background; and it is taken away at once.
+    if row.cells[-1].text or not row.cells[-1].width:
+        return _paint_cells(row.cells, to_margin=True) + "-\b\x1b[X"
+    # Its last cell is blank, or became so: it is made blank again once the line has got over the margin.
+    margin, pen = f"\x1b[{len(row.cells)}G", row.cells[-1].pen
+    over = f"{margin}一\b\b\x1b[2X" if row.cells[-1].width < 0 else f"{margin} -\b\x1b[X"
+    blank = f"\x1b[A{margin}{pen.after(PLAIN)}\x1b[X{PLAIN.after(pen)}\x1b[B\r"
+    keep = row.cells[-1].width < 0 and pen == PLAIN
+    return _paint_cells(row.cells[:-1], to_margin=False) + over + ("" if keep else blank)
+
+
+def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
+    end = len(cells)
+    while not to_margin and end and cells[end - 1] == _EMPTY:
+        end -= 1
+    parts: list[str] = []
+    pen, x = PLAIN, 0
+    while x < end:
+        cell = cells[x]
+        if cell.text or not cell.width:
+            if cell.text:
+                parts += (cell.pen.after(pen), cell.text)
+                pen = cell.pen
+            x += 1
+            continue
+        run = x
+        while run < end and cells[run] == cell:
+            run += 1
+        parts += (cell.pen.after(pen), _blank(cell.pen, run - x, run < end))
+        pen, x = cell.pen, run
+    parts.append(PLAIN.after(pen))
+    return "".join(parts)
+
+
+def _blank(pen: Pen, count: int, moves_on: bool) -> str:
+    if not _ERASABLE.fullmatch(pen.sgr):  # underlined, inverse: xterm.js erases without these
+        return " " * count
+    return (f"\x1b[{count}X" if pen.sgr != "0" else "") + (f"\x1b[{count}C" if moves_on else "")
+
+
+def _color(color: Any, base: int) -> str:
+    if color.tag == lib.GHOSTTY_STYLE_COLOR_PALETTE:
+        return _palette(color.value.palette, base)
+    if color.tag == lib.GHOSTTY_STYLE_COLOR_RGB:
+        rgb = color.value.rgb
+        return f";{base + 8};2;{rgb.r};{rgb.g};{rgb.b}"
+    return ""
+
+
+def _palette(index: int, base: int) -> str:
+    if index < 16 and base != 50:  # libghostty does not keep in which of the two ways it was asked for
+        return f";{base + index}" if index < 8 else f";{base + 52 + index}"
+    return f";{base + 8};5;{index}"
+
+
+def _cell_get(raw: int, key: str, ctype: str) -> Any:
+    out = ffi.new(ctype)
+    check(lib.ghostty_cell_get(raw, getattr(lib, f"GHOSTTY_CELL_DATA_{key}"), out), f"cell_get {key}")
+    return out[0]
+
+
+def _grapheme(ref: Any) -> str:
+    codepoints, count = ffi.new("uint32_t[]", _MAX_CODEPOINTS), ffi.new("size_t*")
+    check(lib.ghostty_grid_ref_graphemes(ref, codepoints, _MAX_CODEPOINTS, count), "grid_ref_graphemes")
+    return "".join(map(chr, codepoints[0 : count[0]]))
+
+
+def _uri(ref: Any) -> str:
+    text, length = ffi.new("uint8_t[]", _URI_BYTES), ffi.new("size_t*")
+    check(lib.ghostty_grid_ref_hyperlink_uri(ref, text, _URI_BYTES, length), "grid_ref_hyperlink_uri")
+    return bytes(ffi.buffer(text, length[0])).decode(errors="replace")
+
+
+_EMPTY = Cell("", 1, PLAIN)
