@@ -11,6 +11,7 @@ from ..errors import TerminalClosed, TerminalError
 from ..models import TermSize
 from .emulator_process import EmulatorProcess
 from .screen import ScreenView, Snapshot
+from .style import Run, Style
 
 FEED_WINDOW_S = 0.005
 
@@ -58,20 +59,20 @@ class EmulatedScreen:
             self._busy, self._again = True, False
             self._emulation.request(self, self._head()).add_done_callback(self._followed)
 
-    async def view(self) -> ScreenView:
-        """Return the screen with everything in it that is in the journal now."""
-        if self._closed:
-            raise TerminalClosed("The session was discarded; its screen is gone.")
-        answer = await self._emulation.request(self, self._head(), view=True)
-        fields = answer["view"]
-        fields.update(lines=tuple(fields["lines"]), cursor=tuple(fields["cursor"]), size=TermSize(**fields["size"]))
+    async def view(self, styled: bool = False) -> ScreenView:
+        """Return the screen with everything in it that is in the journal now, ``styled`` with its looks."""
+        fields = (await self._ask(view={"styled": styled}))["view"]
+        fields.update(
+            lines=tuple(fields["lines"]),
+            cursor=tuple(fields["cursor"]),
+            size=TermSize(**fields["size"]),
+            runs=tuple(tuple(_run(*run) for run in row) for row in fields["runs"]),
+        )
         return ScreenView(**fields)
 
     async def snapshot(self, history: int) -> Snapshot:
         """Return the screen as bytes, with everything in it that is in the journal now."""
-        if self._closed:
-            raise TerminalClosed("The session was discarded; its screen is gone.")
-        answer = await self._emulation.request(self, self._head(), history=history)
+        answer = await self._ask(snapshot={"history": history})
         fields = answer["snapshot"]
         return Snapshot(fields["offset"], TermSize(**fields["size"]), answer["data"], fields["exact"])
 
@@ -104,6 +105,11 @@ class EmulatedScreen:
             self._start = offset
         else:
             self._stuck_at.add(offset)
+
+    async def _ask(self, **wanted: dict[str, Any]) -> dict[str, Any]:
+        if self._closed:
+            raise TerminalClosed("The session was discarded; its screen is gone.")
+        return await self._emulation.request(self, self._head(), **wanted)
 
     def _followed(self, answer: asyncio.Future[dict[str, Any]]) -> None:
         if not answer.cancelled() and answer.exception() is None and not self._closed:
@@ -149,16 +155,17 @@ class Emulation:
         if worker:
             await worker.stop()
 
-    def request(
-        self, screen: EmulatedScreen, to: int, view: bool = False, history: int | None = None
-    ) -> asyncio.Future[dict[str, Any]]:
-        """Have ``screen`` fed up to ``to``; the future gets the worker's answer, however often it dies on the way."""
+    def request(self, screen: EmulatedScreen, to: int, **wanted: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
+        """Have ``screen`` fed up to ``to``; the future gets the worker's answer, however often it dies on the way.
+
+        ``wanted`` are the members of the request that say what else to answer.
+        """
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         if screen.crashes > _MAX_CRASHES_OF_SESSION:
             future.set_exception(TerminalError("The emulator cannot show this session's output."))
             return future
         number = next(self._request_ids)
-        message = {"op": "sync", "session": screen.number, "id": number, "to": to, "view": view, "history": history}
+        message = {"op": "sync", "session": screen.number, "id": number, "to": to, **wanted}
         self._requests[number] = (screen, message, future)
         self._send(screen, message)
         return future
@@ -215,3 +222,7 @@ class Emulation:
                 del self._requests[number]
                 if not future.done():
                     future.set_exception(error)
+
+
+def _run(text: str, style: list[Any]) -> Run:
+    return Run(text, Style._make(tuple(field) if isinstance(field, list) else field for field in style))

@@ -6,8 +6,9 @@ respawned by ``emulation.Emulation``. It reads the journals itself; requests (fr
 - ``{"op": "open", "session", "folder", "start", "answered", "suspects", "skips"}``: replies to queries before
   ``answered`` were given by an earlier process; ``suspects`` are fed in small steps, ``skips`` not at all (ranges of
   offsets), nor what is before ``start``.
-- ``{"op": "sync", "session", "id", "to", "view", "history"}`` -> ``{"id", "offset", "replies", "view"?, "snapshot"?}``:
-  feed up to ``to``; a snapshot is asked for by the rows of history in it, and its bytes come as a memory file.
+- ``{"op": "sync", "session", "id", "to", "view"?, "snapshot"?}`` -> ``{"id", "offset", "replies", "view"?,
+  "snapshot"?}``: feed up to ``to``; ``view`` asks for what shows, with or without looks (``{"styled"}``), ``snapshot``
+  for what makes it (``{"history"}``), whose bytes come as a memory file.
 - ``{"op": "close", "session"}``
 
 Sessions are fed in turns, a slice each. Before each slice the *mark* says what is about to be done, so that after a
@@ -116,9 +117,9 @@ class Emulated:
         self._replies.clear()
         return replies
 
-    def describe(self) -> dict[str, Any]:
+    def view(self, styled: bool) -> dict[str, Any]:
         """Return the ``ScreenView`` as JSON."""
-        return dataclasses.asdict(view(self.screen, self.offset, self.exact))
+        return dataclasses.asdict(view(self.screen, self.offset, self.exact, styled))
 
     def snapshot(self, history: int) -> tuple[dict[str, Any], bytes]:
         """Return the ``Snapshot`` as JSON, and its bytes."""
@@ -208,19 +209,22 @@ class Worker:
 
     def _answer(self, session: Emulated, request: dict[str, Any]) -> None:
         answer = {"id": request["id"], "offset": session.offset, "replies": session.take_replies()}
-        if not request["view"] and request["history"] is None:
+        if "view" in request:
+            self._mark_standing(session, request["to"])
+            answer["view"] = session.view(**request["view"])
+        if "snapshot" not in request:
             self._channel.send(answer)
             return
-        self._set_mark(session.number, session.offset, 0)
-        session.next_slice(request["to"])
-        if request["view"]:
-            answer["view"] = session.describe()
-            self._channel.send(answer)
-            return
-        answer["snapshot"], data = session.snapshot(request["history"])
+        self._mark_standing(session, request["to"])
+        answer["snapshot"], data = session.snapshot(**request["snapshot"])
         with open(os.memfd_create("wxcode-snapshot"), "wb", buffering=0) as file:
             file.write(data)
             self._channel.send(answer, [file.fileno()])
+
+    def _mark_standing(self, session: Emulated, to: int) -> None:
+        """Note that the state is looked at as it is, in the size that holds now."""
+        self._set_mark(session.number, session.offset, 0)
+        session.next_slice(to)
 
     def _set_mark(self, session: int, offset: int, length: int) -> None:
         self._steps += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..models import TermSize
+from .style import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ScreenView:
         offset: All output of the journal before this offset is in, and nothing after it.
         exact: ``False`` when some output is missing in it (too old, lost, or it crashed the emulator) and the program
             has not cleared the screen since.
+        runs: The rows with their looks, each without plain blanks at its end, where that was asked for; else empty.
     """
 
     lines: tuple[str, ...]
@@ -32,6 +34,7 @@ class ScreenView:
     offset: int
     exact: bool
     size: TermSize
+    runs: tuple[tuple[Run, ...], ...] = ()
 
     @property
     def text(self) -> str:
@@ -101,6 +104,9 @@ class Screen(Protocol):
     def size(self) -> TermSize:
         """The present size."""
 
+    def runs(self) -> list[list[Run]]:
+        """Return the rows of the active screen with their looks; blank ones at the end may be missing."""
+
     def snapshot(self, history: int) -> tuple[bytes, int] | None:
         """Return ``Snapshot.data`` with at most so many rows of scrollback; ``None`` when it cannot be told.
 
@@ -130,11 +136,19 @@ def find_emulator(kind: str = "") -> ScreenFactory:
     return PyteScreen
 
 
-def view(screen: Screen, offset: int, exact: bool) -> ScreenView:
-    """Return what ``screen`` shows."""
+def view(screen: Screen, offset: int, exact: bool, styled: bool = False) -> ScreenView:
+    """Return what ``screen`` shows, ``styled`` with ``ScreenView.runs``."""
     size = screen.size
     lines = [line.rstrip() for line in screen.lines()[: size.rows]]
     lines += [""] * (size.rows - len(lines))
     return ScreenView(
-        tuple(lines), screen.cursor, screen.title, screen.alternate, screen.bracketed_paste, offset, exact, size
+        tuple(lines),
+        screen.cursor,
+        screen.title,
+        screen.alternate,
+        screen.bracketed_paste,
+        offset,
+        exact,
+        size,
+        tuple(map(tuple, screen.runs())) if styled else (),
     )

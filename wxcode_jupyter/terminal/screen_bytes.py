@@ -13,7 +13,7 @@ from pyghostty import Terminal
 from pyghostty._ffi import lib
 
 from . import ghostty
-from .screen_rows import PLAIN, Pen, Rows, paint, sgr
+from .screen_rows import PLAIN_PEN, Pen, Rows, paint, style_of
 
 # xterm.js has one mouse protocol and one encoding, those set last: so they come in the order of what they can do.
 _PRIVATE_MODES = (1, 45, 66, 9, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026)
@@ -55,11 +55,6 @@ def dump(terminal: Terminal, history: int, after_text: bool) -> bytes:
     return "".join(parts).encode()
 
 
-def dump_visible(terminal: Terminal) -> str:
-    """Return the rows of the active screen only, as what paints them from the top of an empty one."""
-    return paint(Rows(terminal), 0, terminal.size[1])
-
-
 def _tabs(terminal: Terminal) -> str:
     stops = ghostty.tab_stops(terminal).decode()
     default = "".join(f"\x1b[{col}G\x1bH" for col in range(9, terminal.size[0] + 1, 8))
@@ -85,9 +80,9 @@ def _title(terminal: Terminal) -> str:
 
 def _excursion(past: Terminal, save: str) -> str:
     """Return how to save the cursor of ``past``; the pen is plain before and after."""
-    pen, charsets = _pen(past)._replace(link=""), _describe(past, "charsets")
-    back = PLAIN.after(pen) + (_ASCII if charsets else "")
-    return pen.after(PLAIN) + charsets + _position(past.cursor[1], past.cursor[0]) + save + back
+    pen, charsets = _pen(past, links=False), _describe(past, "charsets")
+    back = PLAIN_PEN.after(pen) + (_ASCII if charsets else "")
+    return pen.after(PLAIN_PEN) + charsets + _position(past.cursor[1], past.cursor[0]) + save + back
 
 
 def _modes(terminal: Terminal) -> str:
@@ -118,21 +113,21 @@ def _end(terminal: Terminal, rows: Rows, after_text: bool) -> str:
     insertion = f"\x1b[{_INSERT}h" if inserting else ""
     before: int = col if pending else col - 1
     if not pending and (not after_text or inserting or charsets or before < 0):
-        return pen.after(PLAIN) + charsets + _position(row, col) + insertion
+        return pen.after(PLAIN_PEN) + charsets + _position(row, col) + insertion
     cells = rows.read(terminal.cursor[1]).cells
     if not cells[before].width:
         before -= 1
     cell = cells[before]
     again = _position(row, before) + (cell.text or " ")
     if after_text and cell.pen == pen and not charsets:  # then nothing comes after it
-        return pen.after(PLAIN) + again + insertion
-    return cell.pen.after(PLAIN) + again + pen.after(cell.pen) + charsets + insertion
+        return pen.after(PLAIN_PEN) + again + insertion
+    return cell.pen.after(PLAIN_PEN) + again + pen.after(cell.pen) + charsets + insertion
 
 
-def _pen(terminal: Terminal) -> Pen:
-    link = _LINK.match(_describe(terminal, "hyperlink"))
-    protected = bool(_describe(terminal, "protection"))
-    return Pen(sgr(terminal.get("cursor_style", "GhosttyStyle")), link[1] if link else "", protected)
+def _pen(terminal: Terminal, links: bool = True) -> Pen:
+    style = style_of(terminal.get("cursor_style", "GhosttyStyle"))
+    link = _LINK.match(_describe(terminal, "hyperlink")) if links else None
+    return Pen(style._replace(link=link[1] if link else ""), bool(_describe(terminal, "protection")))
 
 
 def _position(row: int, col: int) -> str:

@@ -11,6 +11,8 @@ from pyghostty._ffi import GhosttyError
 
 from ..models import TermSize
 from . import ghostty, screen_bytes
+from .screen_rows import Rows, runs
+from .style import Run
 
 _HISTORY_ROWS = 1200  # libghostty drops them by the page: so there are a thousand at any time
 _FOREGROUND = (229, 229, 229)
@@ -96,6 +98,11 @@ class GhosttyScreen:
         """See ``Screen``."""
         cols, rows = self._terminal.size
         return TermSize(rows, cols)
+
+    def runs(self) -> list[list[Run]]:
+        """See ``Screen``."""
+        rows = Rows(self._terminal)
+        return [runs(rows.read(y)) for y in range(self.size.rows)]
 
     def snapshot(self, history: int) -> tuple[bytes, int] | None:
         """See ``Screen``."""

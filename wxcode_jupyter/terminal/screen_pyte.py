@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
 
 import pyte
+from pyte.graphics import BG_AIXTERM, BG_ANSI, FG_AIXTERM, FG_ANSI
 
 from ..models import TermSize
+from .style import PLAIN, Color, Run, Style
 
 _ALTERNATE_MODES = {mode << 5 for mode in (47, 1047, 1049)}  # pyte shifts private modes
 _BRACKETED_PASTE = 2004 << 5
+# By the names that pyte gives to the codes of SGR.
+_COLORS = {
+    name: (code % 10) + bright
+    for table, bright in ((BG_ANSI, 0), (FG_ANSI, 0), (BG_AIXTERM, 8), (FG_AIXTERM, 8))
+    for code, name in table.items()
+}
 
 
 class _AlternatingScreen(pyte.Screen):
@@ -102,9 +111,44 @@ class PyteScreen:
         """See ``Screen``."""
         return TermSize(self._screen.lines, self._screen.columns)
 
+    def runs(self) -> list[list[Run]]:
+        """See ``Screen``."""
+        rows = []
+        for y in range(self._screen.lines):
+            cells = (self._screen.buffer[y][x] for x in range(self._screen.columns))
+            grouped = itertools.groupby((cell for cell in cells if cell.data), key=_style)
+            row = [Run("".join(cell.data for cell in group), style) for style, group in grouped]
+            if row[-1].style == PLAIN:
+                text = row.pop().text.rstrip(" ")
+                row += [Run(text)] if text else []
+            rows.append(row)
+        return rows
+
     def snapshot(self, history: int) -> tuple[bytes, int] | None:
         """See ``Screen``: pyte does not keep enough of the state."""
         return None
 
     def close(self) -> None:
         """See ``Screen``."""
+
+
+def _style(cell: Any) -> Style:
+    return Style(
+        _color(cell.fg),
+        _color(cell.bg),
+        underline=int(cell.underscore),
+        bold=cell.bold,
+        italic=cell.italics,
+        blink=cell.blink,
+        inverse=cell.reverse,
+        strikethrough=cell.strikethrough,
+    )
+
+
+def _color(name: str) -> Color:
+    """Return the colour that pyte calls by a name or by six digits."""
+    if name == "default":
+        return None
+    if name in _COLORS:
+        return _COLORS[name]
+    return (int(name[:2], 16), int(name[2:4], 16), int(name[4:], 16))

@@ -6,46 +6,42 @@ rows keep the difference, and which row goes on in the next.
 
 from __future__ import annotations
 
-import re
+import itertools
 from typing import Any, NamedTuple
 
 from pyghostty import Terminal
 from pyghostty._ffi import check, ffi, lib
 from pyghostty.core import init_sized
 
+from .style import FLAGS, PLAIN, Color, Run, Style, sgr
+
 _MAX_CODEPOINTS = 64
 _URI_BYTES = 1 << 12
-_FLAGS = (
-    ("bold", 1), ("faint", 2), ("italic", 3), ("blink", 5), ("inverse", 7), ("invisible", 8), ("strikethrough", 9),
-    ("overline", 53),
-)  # fmt: skip
 _WIDTHS = {
     lib.GHOSTTY_CELL_WIDE_NARROW: 1,
     lib.GHOSTTY_CELL_WIDE_WIDE: 2,
     lib.GHOSTTY_CELL_WIDE_SPACER_TAIL: 0,
     lib.GHOSTTY_CELL_WIDE_SPACER_HEAD: -1,
 }
-_ERASABLE = re.compile(r"0(;4[0-7]|;10[0-7]|;48;[25][;\d]*)?")  # no more than a background
 
 
 class Pen(NamedTuple):
-    """How a cell is drawn: the parameters of SGR from a reset on, its hyperlink, and whether it is protected."""
+    """How a cell is written: its look, and whether it is protected."""
 
-    sgr: str = "0"
-    link: str = ""
+    style: Style = PLAIN
     protected: bool = False
 
     def after(self, other: Pen) -> str:
         """Return what to write to get from ``other`` here."""
         if self == other:
             return ""
-        link = f"\x1b]8;;{self.link}\x1b\\" if self.link != other.link else ""
+        link = f"\x1b]8;;{self.style.link}\x1b\\" if self.style.link != other.style.link else ""
         # SGR 0 takes the protection away in xterm.js and leaves it elsewhere: it is always said.
         protection = '\x1b[1"q' if self.protected else '\x1b[0"q' if other.protected else ""
-        return f"\x1b[{self.sgr}m{protection}{link}"
+        return f"{sgr(self.style)}{protection}{link}"
 
 
-PLAIN = Pen()
+PLAIN_PEN = Pen()
 
 
 class Cell(NamedTuple):
@@ -108,14 +104,15 @@ class Rows:
         """Return the cell, and whether every cell of the page with this raw value is the same."""
         tag = _cell_get(raw, "CONTENT_TAG", "GhosttyCellContentTag*")
         if tag == lib.GHOSTTY_CELL_CONTENT_BG_COLOR_PALETTE:
-            return Cell("", 1, Pen("0" + _palette(_cell_get(raw, "COLOR_PALETTE", "uint8_t*"), 40))), True
+            return _erased(_cell_get(raw, "COLOR_PALETTE", "uint8_t*")), True
         if tag == lib.GHOSTTY_CELL_CONTENT_BG_COLOR_RGB:
             color = _cell_get(raw, "COLOR_RGB", "GhosttyColorRgb*")
-            return Cell("", 1, Pen(f"0;48;2;{color.r};{color.g};{color.b}")), True
+            return _erased((color.r, color.g, color.b)), True
         check(lib.ghostty_grid_ref_style(ref, self._style), "grid_ref_style")
         wide = _cell_get(raw, "WIDE", "GhosttyCellWide*")
         linked = bool(_cell_get(raw, "HAS_HYPERLINK", "bool*"))
-        pen = Pen(sgr(self._style), _uri(ref) if linked else "", bool(_cell_get(raw, "PROTECTED", "bool*")))
+        style = style_of(self._style)._replace(link=_uri(ref) if linked else "")
+        pen = Pen(style, bool(_cell_get(raw, "PROTECTED", "bool*")))
         if tag == lib.GHOSTTY_CELL_CONTENT_CODEPOINT_GRAPHEME:
             return Cell(_grapheme(ref), _WIDTHS[wide], pen), False
         codepoint = _cell_get(raw, "CODEPOINT", "uint32_t*")
@@ -130,12 +127,20 @@ def paint(rows: Rows, history: int, visible: int) -> str:
     return "".join(_paint_row(rows.read(y), last=y == visible - 1) for y in range(-min(history, rows.history), visible))
 
 
-def sgr(style: Any) -> str:
-    """Return the parameters of SGR, from a reset on, of a ``GhosttyStyle``."""
-    codes = "0" + "".join(f";{code}" for name, code in _FLAGS if getattr(style, name))
-    if style.underline:
-        codes += ";4" if style.underline == 1 else f";4:{style.underline}"
-    return codes + _color(style.fg_color, 30) + _color(style.bg_color, 40) + _color(style.underline_color, 50)
+def runs(row: Row) -> list[Run]:
+    """Return a row as text with its looks, without the plain blanks at its end."""
+    grouped = itertools.groupby((cell for cell in row.cells if cell.width), key=lambda cell: cell.pen.style)
+    found = [Run("".join(cell.text or " " for cell in cells), style) for style, cells in grouped]
+    if found and found[-1].style == PLAIN:
+        text = found.pop().text.rstrip(" ")
+        found += [Run(text)] if text else []
+    return found
+
+
+def style_of(style: Any) -> Style:
+    """Return the look that a ``GhosttyStyle`` says, which knows of no link."""
+    colors = map(_color, (style.fg_color, style.bg_color, style.underline_color))
+    return Style._make((*colors, style.underline, *(bool(getattr(style, name)) for name in FLAGS), ""))
 
 
 def _paint_row(row: Row, last: bool) -> str:
@@ -148,8 +153,8 @@ def _paint_row(row: Row, last: bool) -> str:
     # Its last cell is blank, or became so: it is made blank again once the line has got over the margin.
     margin, pen = f"\x1b[{len(row.cells)}G", row.cells[-1].pen
     over = f"{margin}一\b\b\x1b[2X" if row.cells[-1].width < 0 else f"{margin} -\b\x1b[X"
-    blank = f"\x1b[A{margin}{pen.after(PLAIN)}\x1b[X{PLAIN.after(pen)}\x1b[B\r"
-    keep = row.cells[-1].width < 0 and pen == PLAIN
+    blank = f"\x1b[A{margin}{pen.after(PLAIN_PEN)}\x1b[X{PLAIN_PEN.after(pen)}\x1b[B\r"
+    keep = row.cells[-1].width < 0 and pen == PLAIN_PEN
     return _paint_cells(row.cells[:-1], to_margin=False) + over + ("" if keep else blank)
 
 
@@ -158,7 +163,7 @@ def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
     while not to_margin and end and cells[end - 1] == _EMPTY:
         end -= 1
     parts: list[str] = []
-    pen, x = PLAIN, 0
+    pen, x = PLAIN_PEN, 0
     while x < end:
         cell = cells[x]
         if cell.text or not cell.width:
@@ -172,29 +177,26 @@ def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
             run += 1
         parts += (cell.pen.after(pen), _blank(cell.pen, run - x, run < end))
         pen, x = cell.pen, run
-    parts.append(PLAIN.after(pen))
+    parts.append(PLAIN_PEN.after(pen))
     return "".join(parts)
 
 
 def _blank(pen: Pen, count: int, moves_on: bool) -> str:
-    if not _ERASABLE.fullmatch(pen.sgr):  # underlined, inverse: xterm.js erases without these
+    if pen.style != Style(background=pen.style.background):  # underlined, inverse: xterm.js erases without these
         return " " * count
-    return (f"\x1b[{count}X" if pen.sgr != "0" else "") + (f"\x1b[{count}C" if moves_on else "")
+    return (f"\x1b[{count}X" if pen != PLAIN_PEN else "") + (f"\x1b[{count}C" if moves_on else "")
 
 
-def _color(color: Any, base: int) -> str:
+def _erased(background: Color) -> Cell:
+    return Cell("", 1, Pen(Style(background=background)))
+
+
+def _color(color: Any) -> Color:
     if color.tag == lib.GHOSTTY_STYLE_COLOR_PALETTE:
-        return _palette(color.value.palette, base)
+        return int(color.value.palette)
     if color.tag == lib.GHOSTTY_STYLE_COLOR_RGB:
-        rgb = color.value.rgb
-        return f";{base + 8};2;{rgb.r};{rgb.g};{rgb.b}"
-    return ""
-
-
-def _palette(index: int, base: int) -> str:
-    if index < 16 and base != 50:  # libghostty does not keep in which of the two ways it was asked for
-        return f";{base + index}" if index < 8 else f";{base + 52 + index}"
-    return f";{base + 8};5;{index}"
+        return (color.value.rgb.r, color.value.rgb.g, color.value.rgb.b)
+    return None
 
 
 def _cell_get(raw: int, key: str, ctype: str) -> Any:
@@ -215,4 +217,4 @@ def _uri(ref: Any) -> str:
     return bytes(ffi.buffer(text, length[0])).decode(errors="replace")
 
 
-_EMPTY = Cell("", 1, PLAIN)
+_EMPTY = Cell("", 1, PLAIN_PEN)

@@ -103,10 +103,14 @@ class TerminalSession:
         """Return what the journal has from ``offset`` on, without waiting; see ``journal.Chunk`` for gaps."""
         return self._journal.read(offset, limit)
 
-    async def screen(self) -> ScreenView:
-        """Return the screen with all output that is in the journal now; also after the end, until ``discard``."""
+    async def screen(self, styled: bool = False) -> ScreenView:
+        """Return the screen with all output that is in the journal now; also after the end, until ``discard``.
+
+        Args:
+            styled: With ``ScreenView.runs``, which ``render`` makes HTML and ANSI of.
+        """
         self._sizes.flush()
-        return await self._screen.view()
+        return await self._screen.view(styled)
 
     async def snapshot(self, history: int = 1000) -> Snapshot:
         """Return the screen, with at most ``history`` rows of scrollback, as bytes for a terminal that joins now.
