@@ -80,6 +80,7 @@ class CliTerminal:
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, rows: int = 24, cols: int = 80
     ) -> None:
         self.raw = bytearray()
+        self.sizes = [(0, rows, cols)]
         self._changed = threading.Condition()
         self._emulator = Terminal(cols=cols, rows=rows)
         self._emulator.on_reply(self._reply)
@@ -146,6 +147,13 @@ class CliTerminal:
             column, row = self.cursor
             quiet = not self.title or self.title.startswith("✳")
             return quiet and screens.read(Screen(tuple(self.screen.split("\n")), (row, column))).free
+
+    def resize(self, rows: int, cols: int) -> None:
+        """Give the program another size; ``sizes`` has how many bytes had come before each."""
+        with self._changed:
+            self.sizes.append((len(self.raw), rows, cols))
+            self._emulator.resize(cols, rows)
+            self._child.setwinsize(rows, cols)
 
     def type(self, text: str) -> None:
         """Send text as typed, in one write."""

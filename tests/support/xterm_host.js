@@ -6,8 +6,12 @@ const readline = require("readline");
 
 const load = createRequire(process.argv[2] + "/");
 const { Terminal } = load("@xterm/headless");
-const { UnicodeGraphemesAddon } = load("@xterm/addon-unicode-graphemes");
 const { SerializeAddon } = load("@xterm/addon-serialize");
+// Its table comes out wrong where there is a Buffer (it reads from the beginning of Node's pool): load it as a browser does.
+const NodeBuffer = globalThis.Buffer;
+globalThis.Buffer = undefined;
+const { UnicodeGraphemesAddon } = load("@xterm/addon-unicode-graphemes");
+globalThis.Buffer = NodeBuffer;
 
 const terminals = new Map();
 const COLOR_16 = 1 << 24, COLOR_256 = 2 << 24, COLOR_MASK = 3 << 24;
@@ -31,7 +35,7 @@ function rowOf(buffer, core, y, Cell) {
   const line = buffer.lines.get(y);
   const runs = [];
   let last = null;
-  for (let x = 0; x < line.length; x++) {
+  for (let x = 0; x < core.cols; x++) {  // a row of a screen that has become narrower may be longer
     const cell = line.loadCell(x, Cell);
     const looks = pen(cell, core._oscLinkService);
     const text = cell.getWidth() === 0 ? "" : cell.getChars() || "\0";

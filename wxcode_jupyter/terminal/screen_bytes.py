@@ -55,6 +55,22 @@ def dump(terminal: Terminal, history: int, after_text: bool) -> bytes:
     return "".join(parts).encode()
 
 
+def cut_margin(terminal: Terminal, cols: int) -> bytes:
+    """Return what blanks the wide characters of which a screen of ``cols`` columns has one half only.
+
+    libghostty leaves that half where rows are not broken anew, and can then neither encode nor copy the state.
+    """
+    rows = Rows(terminal)
+    halves = [row for row in range(terminal.size[1]) if rows.read(row).cells[cols - 1].width == 2]
+    if not halves:
+        return b""
+    origin = f"\x1b[?{_ORIGIN}" if terminal.mode(_ORIGIN) else ""
+    blanks = [_position(row, cols - 1) + "\x1b[2X" for row in halves]
+    return "".join(
+        ["\x1b[0m", origin and f"{origin}l", *blanks, origin and f"{origin}h", _end(terminal, rows, after_text=False)]
+    ).encode()
+
+
 def _tabs(terminal: Terminal) -> str:
     stops = ghostty.tab_stops(terminal).decode()
     default = "".join(f"\x1b[{col}G\x1bH" for col in range(9, terminal.size[0] + 1, 8))

@@ -17,6 +17,7 @@ from .style import Run
 _HISTORY_ROWS = 1200  # libghostty drops them by the page: so there are a thousand at any time
 _FOREGROUND = (229, 229, 229)
 _BACKGROUND = (0, 0, 0)
+_AUTOWRAP = 7
 _RECENT_BYTES = 256
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xdf] | [\xe0-\xef][\x80-\xbf]? | [\xf0-\xf4][\x80-\xbf]{0,2})\Z", re.VERBOSE)
 # Ends with a printed character; what is before it, a control or a sequence, is complete.
@@ -59,6 +60,12 @@ class GhosttyScreen:
     def resize(self, size: TermSize) -> None:
         """See ``Screen``."""
         size = size.clamped()
+        if (
+            size.cols < self.size.cols
+            and not self._unfinished
+            and (self.alternate or not self._terminal.mode(_AUTOWRAP))
+        ):
+            self._terminal.feed(screen_bytes.cut_margin(self._terminal, size.cols))
         self._terminal.resize(size.cols, size.rows)
 
     def take_replies(self) -> bytes:

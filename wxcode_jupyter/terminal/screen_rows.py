@@ -7,6 +7,8 @@ rows keep the difference, and which row goes on in the next.
 from __future__ import annotations
 
 import itertools
+import re
+import unicodedata
 from typing import Any, NamedTuple
 
 from pyghostty import Terminal
@@ -168,7 +170,10 @@ def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
         cell = cells[x]
         if cell.text or not cell.width:
             if cell.text:
-                parts += (cell.pen.after(pen), cell.text)
+                change = cell.pen.after(pen)
+                if not change and x and _may_join(cells[x - 1].text or cells[x - 2].text, cell.text):
+                    change = _NOTHING
+                parts += (change, cell.text)
                 pen = cell.pen
             x += 1
             continue
@@ -179,6 +184,14 @@ def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
         pen, x = cell.pen, run
     parts.append(PLAIN_PEN.after(pen))
     return "".join(parts)
+
+
+def _may_join(before: str, text: str) -> bool:
+    """Say whether two cells become one when they are written in one go; in the program's output they were not."""
+    if text.isascii() or not before:
+        return False
+    first = text[0]
+    return before.endswith("\u200d") or unicodedata.category(first)[0] == "M" or bool(_JOINING.match(first))
 
 
 def _blank(pen: Pen, count: int, moves_on: bool) -> str:
@@ -217,4 +230,7 @@ def _uri(ref: Any) -> str:
     return bytes(ffi.buffer(text, length[0])).decode(errors="replace")
 
 
+_NOTHING = "\x1b\\"  # ends a string where none is; xterm.js joins no character to one before a sequence
+# Regional indicators (flags), skin tones, parts of Hangul syllables, zero-width joiners.
+_JOINING = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\u200c\u200d]")
 _EMPTY = Cell("", 1, PLAIN_PEN)
