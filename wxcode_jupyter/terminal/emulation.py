@@ -47,6 +47,7 @@ class EmulatedScreen:
         self._suspects: list[list[int]] = []
         self._skips: list[list[int]] = []
         self._stuck_at: set[int] = set()
+        self._distrusted: set[int] = set()
         self._busy = False
         self._again = False
         self._closed = False
@@ -92,11 +93,23 @@ class EmulatedScreen:
             "answered": self.answered,
             "suspects": self._suspects,
             "skips": self._skips,
+            "distrusted": sorted(self._distrusted),
         }
 
-    def note_crash(self, offset: int, length: int) -> None:
-        """Remember what the worker died of; what kills it twice is skipped the next time."""
+    def note_crash(self, offset: int, length: int, checkpoint: int) -> None:
+        """Remember what the worker died of.
+
+        A checkpoint is not used again; without one, what kills it twice is skipped the next time.
+
+        Args:
+            offset: Where it was.
+            length: How much it was being fed; 0 when it was looking at the screen, or making it from a checkpoint.
+            checkpoint: Where the checkpoint is from which it had gone on, -1 for none.
+        """
         self.crashes += 1
+        if checkpoint >= 0:
+            self._distrusted.add(checkpoint)
+            return
         if any(begin <= offset < finish for begin, finish in self._suspects) and length:
             self._skips.append([offset, offset + length])
         elif length:
@@ -200,11 +213,11 @@ class Emulation:
                 future.set_result(answer)
         return bool(self._requests)
 
-    def _died(self, session: int, offset: int, length: int) -> None:
+    def _died(self, session: int, offset: int, length: int, checkpoint: int) -> None:
         self._worker = None
         culprit = self._screens.get(session)
         if culprit:
-            culprit.note_crash(offset, length)
+            culprit.note_crash(offset, length, checkpoint)
             if culprit.crashes > _MAX_CRASHES_OF_SESSION:
                 gone = TerminalError("The emulator cannot show this session's output.")
                 self._fail(lambda waiting: waiting is culprit, gone)

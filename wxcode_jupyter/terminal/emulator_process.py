@@ -23,7 +23,7 @@ class EmulatorProcess:
     """One life of the worker's process."""
 
     def __init__(
-        self, kind: str, on_answer: Callable[[dict[str, Any]], bool], on_death: Callable[[int, int, int], None]
+        self, kind: str, on_answer: Callable[[dict[str, Any]], bool], on_death: Callable[[int, int, int, int], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_answer = on_answer
@@ -87,8 +87,8 @@ class EmulatorProcess:
         _log.warning("The emulator's process ended with status %s; it is started again. %s", exited.result(), log)
         mark = os.pread(self._mark_fd, MARK.size, 0)
         self._close_files()
-        _steps, session, offset, length = MARK.unpack(mark) if mark else (0, -1, 0, 0)
-        self._on_death(session, offset, length)
+        _steps, session, offset, length, checkpoint = MARK.unpack(mark) if mark else (0, -1, 0, 0, -1)
+        self._on_death(session, offset, length, checkpoint)
 
     def _detach(self) -> None:
         if self._watchdog:

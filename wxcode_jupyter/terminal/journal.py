@@ -16,6 +16,8 @@ import os
 import sys
 from typing import NamedTuple
 
+from . import checkpoints
+
 SEGMENT_BYTES = 8 << 20
 
 _NAME_DIGITS = 20
@@ -214,6 +216,7 @@ def clear(folder: str) -> None:
     for start in _segment_starts(folder):
         _unlink(_segment_path(folder, start))
     _unlink(os.path.join(folder, _SIZES_NAME))
+    checkpoints.clear(folder)
 
 
 def remove(folder: str) -> None:

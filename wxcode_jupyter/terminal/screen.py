@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -114,11 +113,21 @@ class Screen(Protocol):
         are not its end: xterm.js loses a character that is cut between two writes, when a middle byte of it is 0x80.)
         """
 
+    def save(self) -> bytes | None:
+        """Return the whole state, for ``restore`` of the same emulator; ``None`` when it cannot be told."""
+
     def close(self) -> None:
         """Free what it holds."""
 
 
-ScreenFactory = Callable[[TermSize], Screen]
+class ScreenFactory(Protocol):
+    """Makes emulators of one kind."""
+
+    def __call__(self, size: TermSize) -> Screen:
+        """Return one that has been fed nothing."""
+
+    def restore(self, state: bytes) -> Screen:
+        """Return one as it was when it was saved; raise ``ValueError`` when this is no state that it knows."""
 
 
 def find_emulator(kind: str = "") -> ScreenFactory:

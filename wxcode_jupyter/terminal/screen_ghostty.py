@@ -5,8 +5,11 @@ Fast and exact, but native code that some input takes down with its process: it 
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Self
 
+import pyghostty
 from pyghostty._ffi import GhosttyError
 
 from ..models import TermSize
@@ -40,11 +43,28 @@ class GhosttyScreen:
 
     def __init__(self, size: TermSize) -> None:
         size = size.clamped()
-        self._terminal = ghostty.open_terminal(size.cols, size.rows, _HISTORY_ROWS, _FOREGROUND, _BACKGROUND)
-        self._recent = b""
-        self._unfinished = 0
+        self._take(ghostty.open_terminal(size.cols, size.rows, _HISTORY_ROWS, _FOREGROUND, _BACKGROUND))
+
+    @classmethod
+    def restore(cls, state: bytes) -> Self:
+        """See ``ScreenFactory``."""
+        header, _, native = state.partition(b"\n")
+        unfinished, recent, version = json.loads(header)
+        if version != pyghostty.__version__:
+            raise ValueError(f"The state is of pyghostty {version}")
+        screen = cls.__new__(cls)
+        try:
+            screen._take(ghostty.decode(native), recent.encode("latin-1"), unfinished)
+        except GhosttyError as error:
+            raise ValueError(str(error)) from error
+        return screen
+
+    def _take(self, terminal: pyghostty.Terminal, recent: bytes = b"", unfinished: int = 0) -> None:
+        self._terminal = terminal
+        self._recent = recent
+        self._unfinished = unfinished
         self._replies: list[bytes] = []
-        self._terminal.on_reply(self._replies.append)
+        terminal.on_reply(self._replies.append)
 
     def feed(self, data: bytes) -> None:
         """See ``Screen``."""
@@ -118,6 +138,15 @@ class GhosttyScreen:
         except GhosttyError:  # the unfinished sequence is longer than any that is meant
             return None
         return data, self._unfinished
+
+    def save(self) -> bytes | None:
+        """See ``Screen``."""
+        try:
+            native = ghostty.encode(self._terminal)
+        except GhosttyError:
+            return None
+        header = [self._unfinished, self._recent.decode("latin-1"), pyghostty.__version__]
+        return json.dumps(header).encode() + b"\n" + native
 
     def close(self) -> None:
         """See ``Screen``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from typing import Any
+from typing import Any, Self
 
 import pyte
 from pyte.graphics import BG_AIXTERM, BG_ANSI, FG_AIXTERM, FG_ANSI
@@ -127,6 +127,15 @@ class PyteScreen:
     def snapshot(self, history: int) -> tuple[bytes, int] | None:
         """See ``Screen``: pyte does not keep enough of the state."""
         return None
+
+    def save(self) -> bytes | None:
+        """See ``Screen``."""
+        return None
+
+    @classmethod
+    def restore(cls, state: bytes) -> Self:
+        """See ``ScreenFactory``."""
+        raise ValueError("pyte's state is never saved")
 
     def close(self) -> None:
         """See ``Screen``."""

@@ -16,9 +16,11 @@ import pytest
 from tests.support.terminal import Bench, output_until, python, screen_until, until
 from wxcode_jupyter.errors import TerminalClosed, TerminalError
 from wxcode_jupyter.models import TermSize
-from wxcode_jupyter.terminal import emulator_process
+from wxcode_jupyter.terminal import checkpoints, emulator_process
+from wxcode_jupyter.terminal.emulated import CHECKPOINT_BYTES
 from wxcode_jupyter.terminal.emulation import EmulatedScreen, Emulation
-from wxcode_jupyter.terminal.journal import JournalWriter, SizeChange, SizeRecord
+from wxcode_jupyter.terminal.journal import JournalReader, JournalWriter, SizeChange, SizeRecord
+from wxcode_jupyter.terminal.screen_ghostty import GhosttyScreen
 
 CRASH = Path(__file__).parent / "data" / "emulator_crash.json"
 
@@ -132,6 +134,53 @@ async def test_a_journal_that_does_not_reach_back_makes_it_inexact_until_a_redra
     assert replace(rebuilt, exact=True) == exact
     recording.feed(b"\x1bcfresh")
     assert (await recording.screen.view()).exact
+
+
+async def test_a_worker_goes_on_from_the_newest_checkpoint(
+    emulation: Emulation, record: Record, tmp_path: Path
+) -> None:
+    recording = record(limit_bytes=0)
+    recording.feed(b"\x1b]0;title\x07\x1b[?2004h\x1b[31m")
+    for number in range(9):
+        recording.feed(b"all work and no play makes jack a dull boy\r\n" * 50_000)
+        recording.resize(24 + number, 80)
+        before = await recording.screen.view(styled=True)
+    kept = checkpoints.offsets(str(tmp_path / "journal"))
+    assert len(kept) == 2
+    assert recording.writer.head - kept[0] < CHECKPOINT_BYTES < JournalReader(str(tmp_path / "journal")).oldest
+    kill(emulation)
+    assert await recording.screen.view(styled=True) == before
+    assert (before.exact, before.title, before.bracketed_paste) == (True, "title", True)
+    assert (await recording.screen.snapshot(1000)).exact
+
+
+async def test_a_checkpoint_that_the_worker_dies_of_is_not_used_again(
+    emulation: Emulation, record: Record, tmp_path: Path
+) -> None:
+    *steps, last = json.loads(CRASH.read_text())["steps"]
+    poisoned = GhosttyScreen(TermSize(24, 80))
+    for step in steps:
+        if "feed" in step:
+            poisoned.feed(step["feed"].encode("latin-1"))
+        else:
+            poisoned.resize(TermSize(step["rows"], step["cols"]))
+    recording = record()
+    recording.feed(b"healthy\r\n")
+    state = poisoned.save()
+    assert state
+    checkpoints.save(str(tmp_path / "journal"), recording.writer.head, state)
+    recording.feed(last["feed"].encode("latin-1") + b"\x18\x1b[m\r\nafter")
+    view = await recording.screen.view()
+    assert (view.exact, recording.screen.crashes) == (True, 1)
+    assert any("after" in line for line in view.lines)
+
+
+async def test_a_checkpoint_that_is_none_is_passed_over(emulation: Emulation, record: Record, tmp_path: Path) -> None:
+    recording = record()
+    recording.feed(b"from the beginning")
+    checkpoints.save(str(tmp_path / "journal"), 4, b'[0, "", "0.0.0"]\nanother version')
+    view = await recording.screen.view()
+    assert (view.exact, view.lines[0], recording.screen.crashes) == (True, "from the beginning", 0)
 
 
 async def test_lost_output_makes_it_inexact(emulation: Emulation, record: Record) -> None:
