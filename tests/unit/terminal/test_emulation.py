@@ -178,7 +178,7 @@ async def test_a_checkpoint_that_the_worker_dies_of_is_not_used_again(
 async def test_a_checkpoint_that_is_none_is_passed_over(emulation: Emulation, record: Record, tmp_path: Path) -> None:
     recording = record()
     recording.feed(b"from the beginning")
-    checkpoints.save(str(tmp_path / "journal"), 4, b'[0, "", "0.0.0"]\nanother version')
+    checkpoints.save(str(tmp_path / "journal"), 4, b'["0.0.0", 0, "", "", ""]\nanother version')
     view = await recording.screen.view()
     assert (view.exact, view.lines[0], recording.screen.crashes) == (True, "from the beginning", 0)
 
