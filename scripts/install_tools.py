@@ -3,8 +3,9 @@
     python scripts/install_tools.py .tools [claude-2.1.330 gsd-1.14.0 ...]
 
 makes ``.tools/claude-<version>/claude`` (the CLI's executable), ``.tools/gsd-<version>/`` (with GSD's installer below
-``node_modules``) and ``.tools/xterm-<version>/`` (xterm.js without a browser). What is complete is left alone, so a second run takes no time; a run that was cut off leaves
-nothing half done, because each folder is filled under another name and then renamed. Standard library only.
+``node_modules``) and ``.tools/xterm-<version>/`` (xterm.js without a browser). What is complete is left alone, so a
+second run takes no time; a run that was cut off leaves nothing half done, because each folder is filled under another
+name and then renamed. Standard library only.
 """
 
 from __future__ import annotations
