@@ -1,4 +1,4 @@
-"""The emulator's process, as it was before bytes that are no UTF-8 were kept from libghostty: known ones take it down."""
+"""The emulator's process without its guard: bytes that are no UTF-8 reach libghostty, and some take it down."""
 
 from __future__ import annotations
 
