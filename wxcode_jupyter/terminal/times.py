@@ -45,7 +45,7 @@ class TimesWriter:
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             self._fd = os.open(segment + _SUFFIX, flags, 0o600)
-            os.write(self._fd, _BEGIN.pack(int(self._began * 1000)))
+            self._put(self._fd, _BEGIN.pack(int(self._began * 1000)))
 
     def note(self, position: int) -> None:
         """Note that the bytes from ``position`` in the segment on come now."""
@@ -54,8 +54,15 @@ class TimesWriter:
             return
         self._noted = now
         since_ms = min(max(int((now - self._began) * 1000), 0), _LARGEST)  # clocks may be set back
-        with contextlib.suppress(OSError):
-            os.write(self._fd, _MOMENT.pack(since_ms, position))
+        self._put(self._fd, _MOMENT.pack(since_ms, position))
+
+    def _put(self, fd: int, data: bytes) -> None:
+        try:
+            complete = os.write(fd, data) == len(data)
+        except OSError:
+            complete = False
+        if not complete:  # what followed would be misread: the rest of the segment belongs to the moment before
+            self.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,22 @@ def test_moments_are_few(tmp_path: Path) -> None:
     assert 80 <= len(moments) <= 101
     assert moments[-1].offset - 100 == pytest.approx((moments[-1].at - 1_700_000_000.0) * 1000, abs=1)
     assert (tmp_path / "segment.times").stat().st_size == 8 * len(moments)
+
+
+def test_a_full_disk_leaves_the_moments_before(tmp_path: Path) -> None:
+    clock = Clock()
+    writer = TimesWriter(clock)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        writer.begin(str(tmp_path / "segment"))
+        for position in (1, 2, 3):
+            clock.now += 1
+            writer.note(position)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    writer.note(4)
+    assert [moment.offset for moment in times.load(str(tmp_path / "segment"), 0)] == [0, 1]
 
 
 @pytest.mark.parametrize("data", [b"", b"1234567"])
