@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml
 
 setup: $(VENV)/.installed  ## the virtual environment with everything in it
 
-tools: setup  ## the pinned Claude Code and GSD versions, from npm; Chromium, where it is missing
+tools: setup  ## the pinned Claude Code and GSD versions, from npm; Chromium, vim, less, tmux, where they are missing
 	$(BIN)/python scripts/install_tools.py $(TOOLS)
 	$(BIN)/python scripts/install_browser.py
 

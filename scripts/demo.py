@@ -106,7 +106,10 @@ def lab(folder: Path, tools: Path) -> None:
         say("JupyterLab runs with the scripted model; Ctrl-C ends everything.")
         print(f"  {server.url}lab/tree/{NOTEBOOKS[0]}.ipynb?token={server.token}", flush=True)
         with suppress(KeyboardInterrupt):
-            if jupyterlab.wait() != 0:
+            # In steps: Ctrl-C does not end a wait without a limit when another thread gets the signal.
+            while jupyterlab.poll() is None:
+                time.sleep(0.2)
+            if jupyterlab.returncode != 0:
                 raise Failed(f"JupyterLab ended with exit code {jupyterlab.returncode}.")
         say("Ending everything ...")
 

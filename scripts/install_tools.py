@@ -1,10 +1,11 @@
-"""Install the pinned Claude Code and GSD versions that the tests run, each from npm into a folder of its own.
+"""Install the pinned npm packages that the tests run (Claude Code, GSD, xterm.js), each into a folder of its own.
 
     python scripts/install_tools.py .tools [claude-2.1.330 gsd-1.14.0 ...]
 
-makes ``.tools/claude-<version>/claude`` (the CLI's executable) and ``.tools/gsd-<version>/`` (with GSD's installer
-below ``node_modules``). What is complete is left alone, so a second run takes no time; a run that was cut off leaves
-nothing half done, because each folder is filled under another name and then renamed. Standard library only.
+makes ``.tools/claude-<version>/claude`` (the CLI's executable), ``.tools/gsd-<version>/`` (with GSD's installer below
+``node_modules``) and ``.tools/xterm-<version>/`` (xterm.js without a browser). What is complete is left alone, so a
+second run takes no time; a run that was cut off leaves nothing half done, because each folder is filled under another
+name and then renamed. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,16 +23,22 @@ STAMP = ".installed"
 
 @dataclass(frozen=True)
 class Tool:
-    """One npm package in one version, and the folder it gets."""
+    """One npm package in one version, the folder it gets, and what else goes into it."""
 
     folder: str
     package: str
     version: str
+    addons: tuple[str, ...] = ()
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """What npm is asked for."""
+        return (f"{self.package}@{self.version}", *self.addons)
 
     @property
     def spec(self) -> str:
-        """What npm is asked for."""
-        return f"{self.package}@{self.version}"
+        """The same, for people and for the stamp."""
+        return " ".join(self.specs)
 
 
 TOOLS = (
@@ -40,6 +47,7 @@ TOOLS = (
     Tool("gsd-1.20.5", "get-shit-done-cc", "1.20.5"),
     Tool("gsd-1.42.3", "get-shit-done-cc", "1.42.3"),
     Tool("gsd-1.14.0", "@opengsd/gsd-core", "1.14.0"),
+    Tool("xterm-6.0.0", "@xterm/headless", "6.0.0", ("@xterm/addon-unicode-graphemes@0.4.0",)),
 )
 
 
@@ -72,7 +80,7 @@ def install(tool: Tool, root: Path) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Install everything that is missing; the exit status is 1 where something could not be installed."""
-    parser = argparse.ArgumentParser(description="Install the pinned Claude Code and GSD versions from npm.")
+    parser = argparse.ArgumentParser(description="Install the pinned npm packages that the tests run.")
     parser.add_argument("root", type=Path, help="the folder for all of them, e.g. .tools")
     parser.add_argument("only", nargs="*", help="their folders' names; all of them where none is given")
     options = parser.parse_args(arguments)
@@ -96,7 +104,7 @@ def _is_complete(tool: Tool, target: Path) -> bool:
 
 def _fill(npm: str, tool: Tool, folder: Path) -> None:
     folder.chmod(0o755)  # mkdtemp's own mode keeps other users out
-    command = [npm, "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", tool.spec]
+    command = [npm, "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", *tool.specs]
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise InstallError(f"npm install {tool.spec} failed ({done.returncode}):\n{done.stdout}{done.stderr}")

@@ -1,7 +1,9 @@
-"""What Claude asks, answered from outside by the keys of its menus: once, by whoever is first."""
+"""What Claude asks, answered from outside by its hook, or by the keys of its menus: once, by whoever is first."""
 
 from __future__ import annotations
 
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,18 @@ def until_asked(job: Job, project: Project) -> Question:
     return until(look, timeout_s=40, what="a question")
 
 
+def waiting_hooks(job: Job) -> list[int]:
+    """Return the processes of the hooks that wait for an answer in any session."""
+    doors = job.folder.rglob("answers/*-*.json")
+    return [int(door.name.removesuffix(".json").rpartition("-")[2]) for door in doors]
+
+
+def end_hooks(job: Job) -> None:
+    """Kill the hooks that wait, so that keys are all that is left."""
+    for pid in until(lambda: waiting_hooks(job), what="a hook that waits"):
+        os.kill(pid, signal.SIGKILL)
+
+
 def begin(job: Job, text: str = "ask me") -> tuple[Project, Command, Question]:
     project = job.project()
     command = job.client.send(project, text)
@@ -65,6 +79,7 @@ def test_one_of_several_is_chosen(tmp_path: Path, cli_version: str) -> None:
 
         answered = job.client.answer(question, "Blue")
         assert (answered.answer, answered.answered_by) == (("Blue (Recommended)",), "user")
+        until(lambda: "by PermissionRequest hook" in job.client.screen(project), what="that no key was pressed")
         assert job.done(command).last_message == "as you like"
         assert "Blue (Recommended)" in job.tool_results()[0]
         with pytest.raises(AlreadyAnswered, match="Blue"):
@@ -169,6 +184,28 @@ def test_a_tool_that_fails_and_a_second_permission_after_it(tmp_path: Path, cli_
 
 
 @each_cli
+def test_keys_answer_where_no_hook_waits_any_more(tmp_path: Path, cli_version: str) -> None:
+    steps: list[Any] = [
+        Use("AskUserQuestion", {"questions": [COLOUR, TOPPINGS, SIZE]}),
+        Use("Bash", {"command": "touch given.txt"}),
+        Say("done"),
+    ]
+    with Job(tmp_path, cli_version, rules=[Rule("work", steps)]) as job:
+        project, command, question = begin(job, "work")
+        end_hooks(job)
+        answered = job.client.answer(question, "Blue", ["Cheese", "Olives"], {"text": "something between"})
+        assert answered.answer == ("Blue (Recommended)", "Cheese, Olives", "something between")
+        permission = until_asked(job, project)
+        for text in answered.answer:
+            assert text in job.tool_results()[0]
+        assert not (job.workspace / "given.txt").exists()
+        end_hooks(job)
+        assert job.client.answer(permission, "Yes").answered_by == "user"
+        job.done(command)
+        assert (job.workspace / "given.txt").exists()
+
+
+@each_cli
 def test_who_answers_in_the_terminal_first_has_answered(tmp_path: Path, cli_version: str) -> None:
     with Job(tmp_path, cli_version, rules=asking(COLOUR)) as job:
         project, command, question = begin(job)
@@ -182,6 +219,7 @@ def test_who_answers_in_the_terminal_first_has_answered(tmp_path: Path, cli_vers
         job.done(command)
         (answered,) = job.client.questions(project)
         assert (answered.answer, answered.answered_by) == (("Blue (Recommended)",), "terminal")
+        until(lambda: not waiting_hooks(job), what="the hook to be let go")
         assert job.model.prompts == ["ask me"]
 
 

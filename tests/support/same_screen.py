@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.support.xterm import Xterm, XtermHost, differences
+from tests.support.xterm import Difference, Xterm, XtermHost, differences
 from wxcode_jupyter.models import TermSize
 from wxcode_jupyter.terminal.screen_ghostty import GhosttyScreen
 
 HISTORY = 1000
+REDRAW_BYTES = 3000
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,20 @@ class Recording:
         yield self.output[begin:end]
 
 
-def compare(host: XtermHost, recording: Recording, offsets: Sequence[int]) -> dict[int, list[str]]:
-    """Return what differs for clients that join at ``offsets``, at once or when all output has come; mostly nothing."""
+@dataclass(frozen=True)
+class Found:
+    """A difference that a client saw that joined at ``joined``, when the output had come to ``seen``."""
+
+    joined: int
+    seen: int
+    difference: Difference
+
+
+def compare(host: XtermHost, recording: Recording, offsets: Sequence[int]) -> list[Found]:
+    """Return what differs for clients that join at ``offsets``: at once, and when all output has come."""
     end = len(recording.output)
-    found: dict[int, list[str]] = {}
-    late: dict[int, Xterm] = {}
+    found: list[Found] = []
+    late: list[tuple[int, Xterm]] = []
     emulator = GhosttyScreen(recording.size_at(0))
     fed = shown = 0
     with ExitStack() as terminals:
@@ -47,21 +57,39 @@ def compare(host: XtermHost, recording: Recording, offsets: Sequence[int]) -> di
             _play(recording, fed, offset, emulator.feed, emulator.resize)
             fed = offset
             data, unread = emulator.snapshot(HISTORY) or (b"", 0)
-            cut = offset - unread
-            if recording.size_at(cut) != recording.size_at(offset):
+            begin = offset - unread
+            if recording.size_at(begin) != recording.size_at(offset):
                 continue
-            _play(recording, shown, cut, early.write, early.resize)
-            shown = cut
-            client = terminals.enter_context(host.terminal(recording.size_at(cut)))
+            _play(recording, shown, begin, early.write, early.resize)
+            shown = begin
+            client = terminals.enter_context(host.terminal(recording.size_at(begin)))
             client.write(data)
-            found[offset] = differences(early.state(), client.state())
-            late[cut] = client
+            found += [Found(begin, begin, one) for one in differences(early.state(), client.state())]
+            late.append((begin, client))
         last = early.state()
-        for cut, client in late.items():
-            _play(recording, cut, end, client.write, client.resize)
-            found.setdefault(cut, []).extend(differences(last, client.state()))
+        for begin, client in late:
+            _play(recording, begin, end, client.write, client.resize)
+            found += [Found(begin, end, one) for one in differences(last, client.state())]
     emulator.close()
-    return {offset: what for offset, what in found.items() if what}
+    return found
+
+
+def cause(recording: Recording, found: Found) -> str:
+    """Name the known cause of a difference, which is between the two emulators and not in the snapshot; else empty."""
+    where, expected, actual = found.difference.where, found.difference.expected, found.difference.actual
+    if any(0 < at <= found.seen < at + REDRAW_BYTES for at, _rows, _cols in recording.sizes):
+        return "a change of size that the program has not answered by drawing again"
+    if ".saved" in where and expected[1:] == actual[1:] and recording.output.count(b"\n", 0, found.seen):
+        return "a saved cursor that stays with its line in xterm.js, and in its row in libghostty"
+    if ".wraps" in where:
+        return "a line that goes on is parted by erasing its end in libghostty, the next one's beginning in xterm.js"
+    if ".rows" in where:
+        pairs = [(e, a) for e, a in zip(expected, actual, strict=True) if e != a]
+        if [(e.text, a.text) for e, a in pairs] == [("", " ")] and pairs[0][0] is expected[-1]:
+            return "a blank where the next character wraps: there is no way to get there without writing it"
+        if all(not (e.text or a.text) for e, a in pairs):
+            return "what is left of an overwritten wide character has the pen's look in xterm.js"
+    return ""
 
 
 def _play(

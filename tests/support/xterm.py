@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from wxcode_jupyter.models import TermSize
 
@@ -79,10 +81,39 @@ class Xterm:
         self._host.call("close", terminal=self._number)
 
 
-def differences(expected: State, actual: State) -> list[str]:
+class Cell(NamedTuple):
+    """One cell; the second half of a wide one has no width."""
+
+    text: str
+    width: int
+    look: str
+
+
+def cells(row: str) -> list[Cell]:
+    """Return the cells of a row of a state."""
+    found, look = [], ""
+    for changed, text, width in _CELL.findall(row):
+        look = changed or look
+        found.append(Cell(text, int(width), look))
+    return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is not the same: ``where`` names it, for a row with its number from the last one up (-1)."""
+
+    where: str
+    expected: Any
+    actual: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.expected!r}, not {self.actual!r}"
+
+
+def differences(expected: State, actual: State) -> list[Difference]:
     """Say where two states differ; of the history only what both have is compared."""
     found = [
-        f"{key}: {expected[key]!r} != {actual[key]!r}"
+        Difference(key, expected[key], actual[key])
         for key in expected
         if key not in ("normal", "alt") and expected[key] != actual[key]
     ]
@@ -92,15 +123,18 @@ def differences(expected: State, actual: State) -> list[str]:
     return found
 
 
-def _buffer_differences(name: str, expected: State, actual: State, alternate: bool) -> list[str]:
-    keys = ["cursor", "saved", "region", "tabs"]
-    if name == "normal" and alternate:  # its cursor is the one that is saved
-        keys = ["saved", "tabs"]
-    found = [f"{name}.{key}: {expected[key]!r} != {actual[key]!r}" for key in keys if expected[key] != actual[key]]
+def _buffer_differences(name: str, expected: State, actual: State, alternate: bool) -> Iterator[Difference]:
+    beneath = name == "normal" and alternate  # its cursor is the one that is saved
+    for key in ("saved", "tabs") if beneath else ("cursor", "saved", "region", "tabs"):
+        if expected[key] != actual[key]:
+            yield Difference(f"{name}.{key}", expected[key], actual[key])
     common = min(len(expected["rows"]), len(actual["rows"]))
     for y in range(-common, 0):
+        if expected["rows"][y] != actual["rows"][y]:
+            yield Difference(f"{name}.rows[{y}]", cells(expected["rows"][y]), cells(actual["rows"][y]))
         # Whether rows belong together matters where they may be broken anew, which is not on the alternate screen.
-        for key in ("rows", "wraps") if name == "normal" else ("rows",):
-            if expected[key][y] != actual[key][y] and (key == "rows" or y > -common):
-                found.append(f"{name}.{key}[{y}]: {expected[key][y]!r} != {actual[key][y]!r}")
-    return found
+        if name == "normal" and y > -common and expected["wraps"][y] != actual["wraps"][y]:
+            yield Difference(f"{name}.wraps[{y}]", expected["wraps"][y], actual["wraps"][y])
+
+
+_CELL = re.compile("(?:\x01([^\x02]*)\x02)?([^\x01\x03]*)\x03(\\d)")

@@ -6,7 +6,6 @@ const readline = require("readline");
 
 const load = createRequire(process.argv[2] + "/");
 const { Terminal } = load("@xterm/headless");
-const { SerializeAddon } = load("@xterm/addon-serialize");
 // Its table comes out wrong where there is a Buffer (it reads from the beginning of Node's pool): load it as a browser does.
 const NodeBuffer = globalThis.Buffer;
 globalThis.Buffer = undefined;
@@ -14,23 +13,27 @@ const { UnicodeGraphemesAddon } = load("@xterm/addon-unicode-graphemes");
 globalThis.Buffer = NodeBuffer;
 
 const terminals = new Map();
-const COLOR_16 = 1 << 24, COLOR_256 = 2 << 24, COLOR_MASK = 3 << 24;
+const MODES = 3 << 24, RGB = 3 << 24;
 
-// The first 16 colours can be asked for in two ways that look alike; libghostty does not tell which it was.
-const color = (value) => ((value & COLOR_MASK) === COLOR_256 && (value & 0xff) < 16 ? COLOR_16 | (value & 0xff) : value);
+// As users see it: the first 16 colours can be asked for in two ways (libghostty does not tell which it was), and below
+// a palette's index are left-overs of the colour before.
+function color(value) {
+  if ((value & MODES) === RGB) return "#" + (value & 0xffffff).toString(16);
+  return value & MODES ? String(value & 0xff) : "";
+}
 
 function pen(attributes, links) {
   const extended = attributes.extended;
-  const fg = attributes.fg & 0x03ffffff, bg = attributes.bg & 0x03ffffff;
   const flags = [
     attributes.isBold(), attributes.isDim(), attributes.isItalic(), attributes.isBlink(), attributes.isInverse(),
     attributes.isInvisible(), attributes.isStrikethrough(), attributes.isOverline(), attributes.isProtected(),
-  ].map(Number).join("");
+  ].map((flag) => (flag ? 1 : 0)).join("");
   const underline = attributes.isUnderline() ? `${extended.underlineStyle}:${attributes.getUnderlineColor()}` : "";
   const link = extended.urlId ? (links.getLinkData(extended.urlId) || {}).uri || "" : "";
-  return `${color(fg)},${color(bg)},${flags},${underline},${link}`;
+  return `${color(attributes.fg)},${color(attributes.bg)},${flags},${underline},${link}`;
 }
 
+// A row as text: \x01 look \x02 before each run of one look, \x03 and the width after each cell.
 function rowOf(buffer, core, y, Cell) {
   const line = buffer.lines.get(y);
   const runs = [];
@@ -38,10 +41,9 @@ function rowOf(buffer, core, y, Cell) {
   for (let x = 0; x < core.cols; x++) {  // a row of a screen that has become narrower may be longer
     const cell = line.loadCell(x, Cell);
     const looks = pen(cell, core._oscLinkService);
-    const text = cell.getWidth() === 0 ? "" : cell.getChars() || "\0";
     if (looks !== last) runs.push(`\x01${looks}\x02`);
     last = looks;
-    runs.push(text + (cell.getWidth() === 1 ? "" : `\x03${cell.getWidth()}`));
+    runs.push(`${cell.getChars()}\x03${cell.getWidth()}`);
   }
   return runs.join("");
 }
@@ -54,8 +56,8 @@ function bufferOf(buffer, core, Cell) {
   }
   return {
     rows, wraps, base: buffer.ybase, cursor: [buffer.y, buffer.x], region: [buffer.scrollTop, buffer.scrollBottom],
-    saved: [Math.max((buffer.savedY || 0) - buffer.ybase, 0), buffer.savedX || 0, pen(buffer.savedCurAttrData, core._oscLinkService)],
-    tabs: Object.keys(buffer.tabs).filter((at) => buffer.tabs[at]).map(Number).filter((at) => at < core.cols),
+    saved: [Math.max((buffer.savedY || 0) - buffer.ybase, 0), Math.min(buffer.savedX || 0, core.cols - 1), pen(buffer.savedCurAttrData, core._oscLinkService)],
+    tabs: Object.keys(buffer.tabs).filter((at) => buffer.tabs[at]).map(Number).filter((at) => at > 0 && at < core.cols - 1),
   };
 }
 
@@ -86,9 +88,6 @@ const operations = {
   open({ cols, rows, scrollback }) {
     const terminal = new Terminal({ cols, rows, scrollback, allowProposedApi: true });
     terminal.loadAddon(new UnicodeGraphemesAddon());
-    const serializer = new SerializeAddon();
-    terminal.loadAddon(serializer);
-    terminal.serializer_ = serializer;
     terminal.onTitleChange((title) => (terminal.title_ = title));
     const number = terminals.size;
     terminals.set(number, terminal);
@@ -103,9 +102,6 @@ const operations = {
   },
   state({ terminal }) {
     return stateOf(terminals.get(terminal));
-  },
-  serialize({ terminal }) {
-    return { text: terminals.get(terminal).serializer_.serialize() };
   },
   close({ terminal }) {
     terminals.get(terminal).dispose();

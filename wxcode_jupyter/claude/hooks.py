@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .foreign import read_json
+from .open_hook import OpenHook
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ EVENTS = (
     "Stop",
     "StopFailure",
 )
+
+_ASKS_S = 2_000_000  # how long an open hook may wait, 23 days: in ms it has to fit 31 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +88,22 @@ class HookSpool:
         self.poke_path = str(self.folder / "poke")
         self.settings_path = str(self.folder / "settings.json")
         self._spool = self.folder / "spool"
+        self._answers = self.folder / "answers"
 
     def install(self, *, tui: str) -> None:
         """Write relay, fifo and settings. ``tui`` is ``default`` (inline, keeps scrollback) or ``fullscreen``.
 
         Naming the renderer also keeps 2.1.330 from asking for it in a menu after ``SessionStart``.
         """
-        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._spool, self._answers):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         relay = self.folder / "relay.sh"
         shutil.copyfile(Path(__file__).with_name("relay.sh"), relay)
         relay.chmod(0o500)
         os.mkfifo(self.poke_path, 0o600)
-        # `|| :` because a missing program would exit 2 or 127, and 2 makes the CLI refuse every prompt.
-        command = f"/bin/sh {shlex.quote(str(relay))} 2>/dev/null || :"
-        hooks = {event: [{"hooks": [{"type": "command", "command": command}]}] for event in EVENTS}
+        shell = f"/bin/sh {shlex.quote(str(relay))}"
+        hooks = {event: [{"hooks": [_command(shell)]}] for event in EVENTS}
+        hooks["PermissionRequest"] = [{"hooks": [{**_command(f"{shell} asks"), "timeout": _ASKS_S}]}]
         with open(self.settings_path, "w", encoding="utf-8", opener=_private) as file:
             json.dump({"hooks": hooks, "tui": tui}, file)
 
@@ -120,9 +125,18 @@ class HookSpool:
                 _put_aside(path)
         return events
 
+    def open_hook(self, event: HookEvent) -> OpenHook:
+        """Return the hook of an event, which may wait for an answer: that of ``PermissionRequest`` does."""
+        return OpenHook(self._answers, event.key)
+
     def remove(self, key: str) -> None:
         """Forget an event that has been stored."""
         (self._spool / key).unlink(missing_ok=True)
+
+
+def _command(shell: str) -> dict[str, Any]:
+    # `|| :` because a missing program would exit 2 or 127, and 2 makes the CLI refuse every prompt.
+    return {"type": "command", "command": f"{shell} 2>/dev/null || :"}
 
 
 def _event(key: str, data: Any) -> HookEvent:

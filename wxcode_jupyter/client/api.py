@@ -418,6 +418,11 @@ class Client:
         key = _id(project)
         return self._router.read_bytes(f"output-projects/{key}/output", project_id=key)
 
+    def recording(self, project: Project | str) -> bytes:
+        """Return the same with its times, as an asciicast v2 (for asciinema and its players). Raises as ``output``."""
+        key = _id(project)
+        return self._router.read_bytes(f"output-projects/{key}/recording", project_id=key)
+
     # -- commands and events --------------------------------------------------------------------------------------
 
     def send(

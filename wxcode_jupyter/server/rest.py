@@ -285,6 +285,20 @@ class OutputHandler(WxcodeHandler):
                 await self.flush()
 
 
+class RecordingHandler(WxcodeHandler):
+    """``/output-projects/{id}/recording``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """Return what the terminal printed up to now with its times, as an asciicast v2; it may end meanwhile."""
+        live = await self.service.sessions.require_live(project_id)
+        async with live.terminal.attach(Role.OBSERVER):
+            self.set_header("Content-Type", "application/x-asciicast")
+            for line in live.terminal.recording(live.project.name):
+                self.write(line)
+                await self.flush()
+
+
 class MilestonesHandler(WxcodeHandler):
     """``/milestones``."""
 
@@ -423,6 +437,7 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/gsd/init", GsdInitHandler),
     (f"/output-projects/{_ID}/screen", ScreenHandler),
     (f"/output-projects/{_ID}/output", OutputHandler),
+    (f"/output-projects/{_ID}/recording", RecordingHandler),
     (f"/output-projects/{_ID}/terminal", ProjectTerminalHandler),
     (f"/commands/{_ID}", CommandHandler),
     (f"/commands/{_ID}/summary", SummaryHandler),

@@ -1,4 +1,8 @@
-"""Giving an answer in one session: clients' keys wait, ours are pressed, and what confirms them is awaited."""
+"""Giving an answer in one session: by the hook that waits for it, else by keys; and what confirms it is awaited.
+
+Keys are for the menus of which no hook tells, for lines that no hook can choose, and for a hook that has ended: by its
+time limit, or because an answer came that Claude Code did not take. Clients' keys wait while ours are pressed.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,13 @@ from ..claude import answering
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Question
 from ..terminal.session import TerminalSession
+from .asked import Asked, already_answered, unrecognised
 from .deliverer import Deliverer
-from .questions import Questions, already_answered
+from .questions import Questions
 
-_CONFIRMED_S = 15.0  # from the last key to the hook that confirms it, or to the end of the menu
+_CONFIRMED_S = 15.0  # from the answer to the hook that confirms it, or to the end of the menu
+_LOOK_S = 0.02  # between two looks whether a hook has said its answer
+_HOOKED_S = 5.0  # how long after the first hook that tells of a question the one that waits for its answer may come
 
 
 async def answer_on(
@@ -28,8 +35,14 @@ async def answer_on(
     claim = asked.claim
     assert claim is not None
     try:
-        with deliverer.hold():
-            await answering.give(terminal, claim.script, changed=deliverer.changed, is_open=lambda: asked.question.open)
+        claim.told = await _tell_hook(asked)
+        if not claim.told:
+            if claim.script is None:
+                raise unrecognised()
+            with deliverer.hold():
+                await answering.give(
+                    terminal, claim.script, changed=deliverer.changed, is_open=lambda: asked.question.open
+                )
         wake()
         async with asyncio.timeout(_CONFIRMED_S):
             await asked.ended.wait()
@@ -50,3 +63,24 @@ async def answer_on(
     if asked.question.answered_by != claim.by:
         raise already_answered(asked.question)
     return asked.question
+
+
+async def _tell_hook(asked: Asked) -> bool:
+    """Have the hook that waits say the answer; False where none does: nothing was said then."""
+    if asked.claim is None or asked.claim.decision is None:
+        return False
+    try:
+        async with asyncio.timeout(_HOOKED_S):
+            await asked.hooked.wait()
+    except TimeoutError:
+        return False
+    hook = asked.hook
+    if not asked.question.open or hook is None or not hook.answer(asked.claim.decision):
+        return False
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _CONFIRMED_S
+    while hook.waits:
+        if loop.time() > deadline:
+            return True  # a machine as slow as that: it may say it yet, so no key is pressed
+        await asyncio.sleep(_LOOK_S)
+    return hook.take_back()

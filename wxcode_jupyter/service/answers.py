@@ -33,7 +33,7 @@ class Answers:
     async def give(
         self, question_id: str, *, choices: list[Any] | None = None, text: str | None = None, by: str = "user"
     ) -> Question:
-        """Answer a question by the keys of its menu, and return it as it is when the CLI has taken that.
+        """Answer a question, and return it as it is when the CLI has taken that.
 
         Args:
             question_id: Which.

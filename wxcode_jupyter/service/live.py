@@ -75,7 +75,7 @@ class LiveSession:
         self._limit_menu_at = -1  # journal offset after the last try to leave it
         self._look_due: asyncio.TimerHandle | None = None
         self._ending = False
-        self.questions = Questions(project.id, recorder, self._loop.time)
+        self.questions = Questions(project.id, recorder, self._loop.time, spool.open_hook)
         self._sheet: Sheet | None = None
         self._listener = Listener(
             spool, recorder, self._turns, self._watch, self.questions, claude_session_id=claude_session_id
@@ -154,7 +154,7 @@ class LiveSession:
         self._wake.set()
 
     async def answer(self, question_id: str, choices: list[Any] | None, text: str | None, by: str) -> Question:
-        """Answer a question by the keys of its menu; see `answers.py`."""
+        """Answer a question; see `answers.py`."""
         answer = question_id, choices, text, by
         return await answer_on(self.terminal, self._deliverer, self.questions, answer, self._wake.set)
 
@@ -173,6 +173,7 @@ class LiveSession:
         """End the process: `/exit` when the box is free, then SIGTERM, then SIGKILL, ``grace_s`` seconds each."""
         free = self.state is SessionState.IDLE and not self._turns.active and not self._deliverer.typing
         self._ending = True
+        self.questions.interrupted()
         with self._deliverer.hold():
             await self.terminal.end(self._deliverer.leave if free else None, grace_s)
         await self.closed.wait()

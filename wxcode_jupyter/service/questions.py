@@ -3,55 +3,31 @@
 Hooks say that something is asked, and of `AskUserQuestion` everything about it; a permission's real options stand in
 its menu only. A question counts as asked once somebody could answer it: at its hook, or when its menu is seen. Its end
 is told by `PostToolUse` with the answer, or by a menu that is gone: a refused permission fires no hook, and neither
-does a tool that fails. Nothing here waits or presses keys; time comes from an injected clock.
+does a tool that fails. A hook that waits for the answer is let go with its question. Nothing here waits or presses
+keys; time comes from an injected clock.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ..claude import asking
-from ..claude.answering import AskScript, MenuScript
-from ..claude.asking import Reply
 from ..claude.hooks import HookEvent
+from ..claude.open_hook import NO, YES, OpenHook
 from ..claude.screens import Kind
 from ..claude.sheet import Sheet, squeeze
-from ..errors import AlreadyAnswered, AttentionNeeded, NotFound
-from ..models import Question, QuestionItem, QuestionKind, now
+from ..errors import NotFound
+from ..models import Question, QuestionItem, QuestionKind, QuestionOption, now
+from .asked import Asked, already_answered, unrecognised
 from .recorder import Recorder
 
 GONE_S = 1.0  # how long a menu must be gone before its question counts as ended
 UNKNOWN_S = 8.0  # after how long a menu that is not recognised, or that no hook tells of, counts as asked
 _KEPT = 100  # how many questions of a process are remembered
 _TITLE_LIMIT = 160
-
-
-@dataclass(slots=True)
-class Claim:
-    """An answer that is being given: who gives it, what it is, and the keys for it."""
-
-    by: str
-    replies: tuple[Reply, ...]
-    script: AskScript | MenuScript
-
-
-@dataclass(slots=True, eq=False)
-class Asked:
-    """A question, and what is known of it besides."""
-
-    question: Question
-    tool_input: Mapping[str, Any] = field(default_factory=dict)
-    prompt_id: str | None = None
-    announced: bool = False
-    shown: bool = False  # whether its menu has been on the screen
-    seen: Sheet | None = None  # and what it looked like, where it was recognised
-    interrupted: bool = False
-    claim: Claim | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Questions:
@@ -61,12 +37,20 @@ class Questions:
         project_id: Whose process it is.
         recorder: Takes the events ``question`` and ``answered``.
         clock: Seconds that only rise.
+        open_hook: Gives the hook of an event, which waits for an answer.
     """
 
-    def __init__(self, project_id: str, recorder: Recorder, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        project_id: str,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        open_hook: Callable[[HookEvent], OpenHook],
+    ) -> None:
         self._project_id = project_id
         self._recorder = recorder
         self._clock = clock
+        self._open_hook = open_hook
         self._asked: list[Asked] = []
         self._since: dict[str, float] = {}  # condition -> since when it has held
 
@@ -98,8 +82,10 @@ class Questions:
         given = given if isinstance(given, Mapping) else {}
         match event.name:
             case "PreToolUse" | "PermissionRequest" if tool == asking.ASK:
-                if not any(asked.tool_input.get("questions") == given.get("questions") for asked in self._open()):
-                    self._ask(event, given, asking.items_of(given))
+                same = (asked for asked in self._open() if asked.tool_input.get("questions") == given.get("questions"))
+                asked = next(same, None) or self._ask(event, given, asking.items_of(given))
+                if event.name == "PermissionRequest":
+                    asked.opened(self._open_hook(event))
             case "PermissionRequest":
                 self._ask_permission(event, tool, given)
             case "PostToolUse":
@@ -108,9 +94,9 @@ class Questions:
                 self.drop_all()
             case "UserPromptSubmit" | "SessionStart":
                 # 2.1.330 reports what is queued during a turn at once, under that turn's id.
-                for asked in self._open():
-                    if event.prompt_id is None or event.prompt_id != asked.prompt_id:
-                        self._end(asked, None)
+                for each in self._open():
+                    if event.prompt_id is None or event.prompt_id != each.prompt_id:
+                        self._end(each, None)
 
     def see(self, sheet: Sheet | None, kind: Kind, *, turn: bool) -> None:
         """Take what the screen shows now; to be called again while nothing changes, because time decides.
@@ -122,7 +108,7 @@ class Questions:
         """
         menu = sheet if kind in (Kind.MENU, Kind.OTHER) else None
         # What a hook of the user's has allowed never shows a menu: the one that shows may be of another further on.
-        asked = next((each for each in self._open() if _fits(each, menu)), next(iter(self._open()), None))
+        asked = next((each for each in self._open() if each.fits(menu)), next(iter(self._open()), None))
         if asked is None:
             if self._held("menu", kind is Kind.MENU and turn) >= UNKNOWN_S:
                 self._ask_menu(menu)
@@ -141,7 +127,7 @@ class Questions:
             self._end(asked, self._answerer(asked, ()))
 
     def interrupted(self) -> None:
-        """Note that what is asked now will end because the turn is interrupted."""
+        """Note that what is asked now will end because the turn is interrupted, or the process is ended."""
         for asked in self._open():
             asked.interrupted = True
 
@@ -168,17 +154,8 @@ class Questions:
             raise already_answered(asked.question)
         items = asked.question.items
         if not any(item.options for item in items):
-            raise AttentionNeeded(
-                "Its menu was not recognised on the screen, so nothing is pressed: answer it in the terminal.",
-                screen="",
-            )
-        replies = asking.replies(items, choices, text)
-        if asked.question.kind is QuestionKind.QUESTION:
-            script: AskScript | MenuScript = AskScript(items, replies)
-        else:
-            assert asked.seen is not None  # where its options were read
-            script = MenuScript(asked.seen, replies[0].labels[0])
-        asked.claim = Claim(by, replies, script)
+            raise unrecognised()
+        asked.claim = asked.prepare(asking.replies(items, choices, text), by)
         return asked
 
     def release(self, asked: Asked) -> None:
@@ -190,19 +167,22 @@ class Questions:
     def _open(self) -> list[Asked]:
         return [asked for asked in self._asked if asked.question.open]
 
-    def _ask(self, event: HookEvent, given: Mapping[str, Any], items: tuple[QuestionItem, ...]) -> None:
+    def _ask(self, event: HookEvent, given: Mapping[str, Any], items: tuple[QuestionItem, ...]) -> Asked:
         title = "; ".join(item.question for item in items) or asking.ASK
         question = self._question(event.key, QuestionKind.QUESTION, title, items, event)
         asked = Asked(question, given, event.prompt_id)
         self._asked.append(asked)
         self._announce(asked)
+        return asked
 
     def _ask_permission(self, event: HookEvent, tool: str, given: Mapping[str, Any]) -> None:
         subject = asking.subject_of(given)
         title = f"{tool}: {subject}" if subject else tool
         item = QuestionItem(f"May Claude use {tool}?")
         question = self._question(event.key, QuestionKind.PERMISSION, title, (item,), event)
-        self._asked.append(Asked(replace(question, tool_name=tool, subject=subject), given, event.prompt_id))
+        asked = Asked(replace(question, tool_name=tool, subject=subject), given, event.prompt_id)
+        asked.opened(self._open_hook(event))
+        self._asked.append(asked)
 
     def _ask_menu(self, menu: Sheet | None) -> None:
         above = [line.strip() for line in menu.above.splitlines() if line.strip()] if menu else []
@@ -226,14 +206,17 @@ class Questions:
 
     def _await_menu(self, asked: Asked, menu: Sheet | None, kind: Kind) -> None:
         """A permission is asked once its menu shows what can be chosen; one that does not come is asked without."""
-        if menu is not None and _fits(asked, menu):
+        if menu is not None and asked.fits(menu):
             above = [line.strip() for line in menu.above.splitlines() if line.strip()]
             item = QuestionItem(above[-1] if above else asked.question.title, asking.options_of(menu))
             asked.question = replace(asked.question, items=(item,))
             asked.seen = menu
             self._announce(asked)
         elif self._held(f"unknown {asked.question.id}", kind is not Kind.BOX) >= UNKNOWN_S:
-            self._announce(asked)  # its options may come yet, on a slow machine
+            if not asked.announced:  # what else its menu offers may be read yet, on a slow machine
+                plain = tuple(QuestionOption(label) for label in (YES, NO))
+                asked.question = replace(asked.question, items=(replace(asked.question.items[0], options=plain),))
+            self._announce(asked)
 
     def _shows_another(self, asked: Asked, menu: Sheet) -> bool:
         """Whether the menu is that of the next question in line: the CLI shows one after another."""
@@ -267,11 +250,8 @@ class Questions:
     def _went_on(self) -> None:
         """Claude goes on: what Enter was pressed for is over, although no hook may have said so."""
         for asked in self._open():
-            if (
-                asked.claim is not None
-                and asked.claim.script.confirmed
-                and asked.question.kind is not QuestionKind.QUESTION
-            ):
+            answered = asked.claim is not None and asked.claim.confirmed
+            if asked.claim is not None and answered and asked.question.kind is not QuestionKind.QUESTION:
                 self._end(asked, asked.claim.by)
 
     def _used(self, tool: str, given: Mapping[str, Any]) -> None:
@@ -292,7 +272,7 @@ class Questions:
 
     def _answerer(self, asked: Asked, answers: tuple[str, ...]) -> str | None:
         claim = asked.claim
-        if claim is None or not claim.script.confirmed:
+        if claim is None or not claim.confirmed:
             return None if asked.interrupted else "terminal"
         ours = [squeeze(reply.shown) for reply in claim.replies]
         return claim.by if not any(answers) or [squeeze(text) for text in answers] == ours else "terminal"
@@ -302,6 +282,8 @@ class Questions:
             answers = tuple(reply.shown for reply in asked.claim.replies)
         asked.question = replace(asked.question, answered_at=now(), answered_by=by, answer=answers)
         asked.ended.set()
+        if asked.hook is not None:
+            asked.hook.release()
         self._since.clear()
         if asked.announced:
             question = asked.question
@@ -320,17 +302,3 @@ class Questions:
             self._since.pop(name, None)
             return 0.0
         return self._clock() - self._since.setdefault(name, self._clock())
-
-
-def _fits(asked: Asked, menu: Sheet | None) -> bool:
-    """Whether a menu asks for a permission that has not been seen asked."""
-    unseen = asked.question.kind is QuestionKind.PERMISSION and asked.seen is None
-    return unseen and menu is not None and asking.asks_permission(menu, asked.question.subject)
-
-
-def already_answered(question: Question) -> AlreadyAnswered:
-    """Return the error for an answer that came too late."""
-    if question.open:
-        return AlreadyAnswered("Somebody else is answering it now.", question_id=question.id)
-    how = f" ({'; '.join(question.answer)}, by {question.answered_by})" if any(question.answer) else ""
-    return AlreadyAnswered(f"It is answered already{how}.", question_id=question.id)

@@ -4,7 +4,8 @@ A folder of append-only segments, each named by the offset of its first byte (20
 is the only writer; any number of ``JournalReader`` in any process follow it with ``pread`` at their own pace. A byte's
 offset never changes. Old segments go once more than ``limit_bytes`` are kept, and an append that fails (full disk)
 loses its bytes but not their offsets: either way a reader sees a gap, as an offset larger than the one it asked for.
-The file ``sizes`` has one line ``offset rows cols`` per change of size, so that an emulator can be refilled exactly.
+The file ``sizes`` has one line ``offset rows cols`` per change of size, so that an emulator can be refilled exactly;
+``checkpoints`` and ``times`` tell of the other files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import os
 import sys
 from typing import NamedTuple
 
-from . import checkpoints
+from . import checkpoints, times
+from .times import Moment, TimesWriter
 
 SEGMENT_BYTES = 8 << 20
 
@@ -68,6 +70,7 @@ class JournalWriter:
         self._starts: list[int] = []
         self._size = 0
         self._fd: int | None = None
+        self._times = TimesWriter()
         self._failing = False
 
     def append(self, data: bytes) -> None:
@@ -77,6 +80,8 @@ class JournalWriter:
             while rest:
                 if self._fd is None or self._size >= self._segment_bytes:
                     self._begin_segment()
+                else:
+                    self._times.note(self._size)
                 assert self._fd is not None
                 written = os.write(self._fd, rest)
                 self._size += written
@@ -100,16 +105,18 @@ class JournalWriter:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._starts.append(self.head)
         self._size = 0
+        self._times.begin(path)
         while len(self._starts) > 2 and self.head - self._starts[0] > self._limit_bytes:
-            _unlink(_segment_path(self._folder, self._starts.pop(0)))
+            _remove_segment(_segment_path(self._folder, self._starts.pop(0)))
 
     def _end_segment(self) -> None:
         if self._fd is None:
             return
         os.close(self._fd)
         self._fd = None
+        self._times.close()
         if not self._size:  # an empty one would claim an offset that was never written
-            _unlink(_segment_path(self._folder, self._starts.pop()))
+            _remove_segment(_segment_path(self._folder, self._starts.pop()))
 
 
 class JournalReader:
@@ -162,6 +169,11 @@ class JournalReader:
         for start in _segment_starts(self._folder):
             if start not in self._held:
                 self._held[start] = os.open(_segment_path(self._folder, start), os.O_RDONLY | os.O_CLOEXEC)
+
+    def moments(self) -> list[Moment]:
+        """Return when the output that is kept came, in order."""
+        starts = _segment_starts(self._folder)
+        return [moment for start in starts for moment in times.load(_segment_path(self._folder, start), start)]
 
     def close(self) -> None:
         """Close what is open; a later ``read`` opens it again, where it is there still."""
@@ -232,7 +244,7 @@ class SizeRecord:
 def clear(folder: str) -> None:
     """Delete the journal's files in ``folder``, and nothing else; the folder stays."""
     for start in _segment_starts(folder):
-        _unlink(_segment_path(folder, start))
+        _remove_segment(_segment_path(folder, start))
     _unlink(os.path.join(folder, _SIZES_NAME))
     checkpoints.clear(folder)
 
@@ -247,6 +259,11 @@ def remove(folder: str) -> None:
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
             raise
+
+
+def _remove_segment(path: str) -> None:
+    _unlink(path)
+    times.remove(path)
 
 
 def _unlink(path: str) -> None:

@@ -26,6 +26,8 @@ _SHAPES = {
 }
 _COLORS = (("FOREGROUND", 10), ("BACKGROUND", 11), ("CURSOR", 12))
 _ASCII = "\x1b(B\x1b)B\x1b*B\x1b+B\x0f"
+# Modes off and on, then pen, protection, character sets and region; last the saved cursor, at home.
+_SOFT_RESET = f'\x1b[?1;6;45;66;1004;2004;2026l\x1b[?7;25h\x1b[4l\x1b[0 q\x1b[0m\x1b[0"q{_ASCII}\x1b[r\x1b7'
 _REGION_TOP = re.compile(r"\x1b\[(\d+);")
 _LINK = re.compile(r"\x1b\]8;[^;]*;([^\x1b\x07]*)")
 
@@ -55,25 +57,31 @@ def dump(terminal: Terminal, history: int, after_text: bool) -> bytes:
     return "".join(parts).encode()
 
 
-def cut_margin(terminal: Terminal, cols: int) -> bytes:
-    """Return what blanks the wide characters of which a screen of ``cols`` columns has one half only.
+def before_resize(terminal: Terminal, cols: int) -> bytes:
+    """Return what blanks the wide characters of which a narrower screen would have one half only.
 
     libghostty leaves that half where rows are not broken anew, and can then neither encode nor copy the state.
     """
+    if cols >= terminal.size[0] or (terminal.mode(_AUTOWRAP) and not ghostty.is_alternate(terminal)):
+        return b""
     rows = Rows(terminal)
     halves = [row for row in range(terminal.size[1]) if rows.read(row).cells[cols - 1].width == 2]
     if not halves:
         return b""
-    origin = f"\x1b[?{_ORIGIN}" if terminal.mode(_ORIGIN) else ""
+    leave, enter = (f"\x1b[?{_ORIGIN}l", f"\x1b[?{_ORIGIN}h") if terminal.mode(_ORIGIN) else ("", "")
     blanks = [_position(row, cols - 1) + "\x1b[2X" for row in halves]
-    return "".join(
-        ["\x1b[0m", origin and f"{origin}l", *blanks, origin and f"{origin}h", _end(terminal, rows, after_text=False)]
-    ).encode()
+    return "".join(["\x1b[0m", leave, *blanks, enter, _end(terminal, rows, after_text=False)]).encode()
+
+
+def soft_reset(terminal: Terminal) -> bytes:
+    """Return what does the same as DECSTR in xterm.js, which leaves the cursor where it is."""
+    col, row = terminal.cursor
+    return (_SOFT_RESET + _position(row, col)).encode()
 
 
 def _tabs(terminal: Terminal) -> str:
     stops = ghostty.tab_stops(terminal).decode()
-    default = "".join(f"\x1b[{col}G\x1bH" for col in range(9, terminal.size[0] + 1, 8))
+    default = "".join(f"\x1b[{col}G\x1bH" for col in range(9, terminal.size[0], 8))
     return "" if stops == f"\x1b[3g{default}\x1b[H" else stops
 
 

@@ -20,9 +20,9 @@ from .style import Run
 _HISTORY_ROWS = 1200  # libghostty drops them by the page: so there are a thousand at any time
 _FOREGROUND = (229, 229, 229)
 _BACKGROUND = (0, 0, 0)
-_AUTOWRAP = 7
 _RECENT_BYTES = 256
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xdf] | [\xe0-\xef][\x80-\xbf]? | [\xf0-\xf4][\x80-\xbf]{0,2})\Z", re.VERBOSE)
+_SOFT_RESET = b"\x1b[!p"  # DECSTR, of which libghostty knows nothing
 # Ends with a printed character; what is before it, a control or a sequence, is complete.
 _TEXT = re.compile(
     rb"""(?: \A | [\x00-\x1a\x1c-\x1f] | \x1b (?: \[ [0-?]* [ -/]* [@-~] | [ -/]+ [0-~] | [0-Z\\^-~] ) )
@@ -49,43 +49,51 @@ class GhosttyScreen:
     def restore(cls, state: bytes) -> Self:
         """See ``ScreenFactory``."""
         header, _, native = state.partition(b"\n")
-        unfinished, recent, version = json.loads(header)
+        version, begun, *kept = json.loads(header)
         if version != pyghostty.__version__:
             raise ValueError(f"The state is of pyghostty {version}")
         screen = cls.__new__(cls)
         try:
-            screen._take(ghostty.decode(native), recent.encode("latin-1"), unfinished)
+            screen._take(ghostty.decode(native), begun, *(text.encode("latin-1") for text in kept))
         except GhosttyError as error:
             raise ValueError(str(error)) from error
         return screen
 
-    def _take(self, terminal: pyghostty.Terminal, recent: bytes = b"", unfinished: int = 0) -> None:
+    def _take(
+        self,
+        terminal: pyghostty.Terminal,
+        begun: int = 0,
+        sequence: bytes = b"",
+        half: bytes = b"",
+        recent: bytes = b"",
+    ) -> None:
         self._terminal = terminal
-        self._recent = recent
-        self._unfinished = unfinished
+        self._begun = begun  # how many bytes belong to a sequence that is not finished
+        self._sequence = sequence  # its first bytes
+        self._half = half  # of a character, kept back
+        self._recent = recent  # what was before both
         self._replies: list[bytes] = []
         terminal.on_reply(self._replies.append)
 
     def feed(self, data: bytes) -> None:
         """See ``Screen``."""
-        # Fed apart, for only so it shows whether a half character stands alone or in a sequence that has begun before.
-        cut = _CUT_CHARACTER.search(data)
-        whole, half = (data[: cut.start()], cut.group()) if cut else (data, b"")
-        self._terminal.feed(whole)
+        data = self._half + data
+        cut = _CUT_CHARACTER.search(data, max(len(data) - 3, 0))
+        whole, self._half = (data[: cut.start()], cut.group()) if cut else (data, b"")
+        # What is no UTF-8 shows as nothing in xterm.js.
+        shown = whole if whole.isascii() else whole.decode(errors="ignore").encode()
+        first, *others = shown.split(_SOFT_RESET)
+        self._terminal.feed(first)
+        for other in others:
+            self._terminal.feed(screen_bytes.soft_reset(self._terminal))
+            self._terminal.feed(other)
         self._note_end(whole)
-        if half:
-            self._terminal.feed(half)
-            self._unfinished += len(half)
 
     def resize(self, size: TermSize) -> None:
         """See ``Screen``."""
         size = size.clamped()
-        if (
-            size.cols < self.size.cols
-            and not self._unfinished
-            and (self.alternate or not self._terminal.mode(_AUTOWRAP))
-        ):
-            self._terminal.feed(screen_bytes.cut_margin(self._terminal, size.cols))
+        if not self._begun:  # in the midst of a sequence nothing can be fed
+            self._terminal.feed(screen_bytes.before_resize(self._terminal, size.cols))
         self._terminal.resize(size.cols, size.rows)
 
     def take_replies(self) -> bytes:
@@ -137,7 +145,7 @@ class GhosttyScreen:
             data = screen_bytes.dump(self._terminal, history, bool(_TEXT.search(self._recent)))
         except GhosttyError:  # the unfinished sequence is longer than any that is meant
             return None
-        return data, self._unfinished
+        return data, self._begun + len(self._half)
 
     def save(self) -> bytes | None:
         """See ``Screen``."""
@@ -145,7 +153,8 @@ class GhosttyScreen:
             native = ghostty.encode(self._terminal)
         except GhosttyError:
             return None
-        header = [self._unfinished, self._recent.decode("latin-1"), pyghostty.__version__]
+        kept = [part.decode("latin-1") for part in (self._sequence, self._half, self._recent)]
+        header = [pyghostty.__version__, self._begun, *kept]
         return json.dumps(header).encode() + b"\n" + native
 
     def close(self) -> None:
@@ -153,12 +162,12 @@ class GhosttyScreen:
         self._terminal.close()
 
     def _note_end(self, whole: bytes) -> None:
-        """Note how many bytes belong to a sequence that is not finished, and what is before them."""
+        begin = whole.rfind(b"\x1b")
         if self._terminal.get("vt_ground", "bool"):
-            complete, self._unfinished = whole, 0
+            complete, self._begun, self._sequence = self._sequence + whole, 0, b""
+        elif begin >= 0:
+            complete, self._begun, self._sequence = self._sequence + whole[:begin], len(whole) - begin, whole[begin:]
         else:
-            begin = whole.rfind(b"\x1b")
-            complete, self._unfinished = (
-                (whole[:begin], len(whole) - begin) if begin >= 0 else (b"", self._unfinished + len(whole))
-            )
+            complete, self._begun, self._sequence = b"", self._begun + len(whole), self._sequence + whole
+        self._sequence = self._sequence[:_RECENT_BYTES]
         self._recent = (self._recent + complete[-_RECENT_BYTES:])[-_RECENT_BYTES:]

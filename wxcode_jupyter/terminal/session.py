@@ -11,12 +11,12 @@ import os
 import signal
 import struct
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 from ..errors import KeeperUnavailable, TerminalClosed, TerminalError
 from ..models import TermSize
-from . import journal
+from . import asciicast, journal
 from .attachment import Attachment, Role
 from .emulation import Emulation
 from .feeder import Feeder
@@ -142,6 +142,12 @@ class TerminalSession:
     def size_at(self, offset: int) -> TermSize:
         """Return the size that the terminal had for the output at ``offset``."""
         return self._timeline.at(offset)
+
+    def recording(self, title: str = "") -> Iterator[str]:
+        """Give the output that is kept now, with its times, as the lines of an asciicast v2 file, read as they go."""
+        self._sizes.flush()
+        sizes = SizeRecord(self._journal_dir).load_new()
+        return asciicast.encode(self._journal.moments(), sizes, self._journal.head, self._journal.read, title)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called on the loop when there is new output, and once at the end; return how to stop that.

@@ -34,9 +34,12 @@ def test_the_settings_are_json_with_every_event_and_the_renderer(tmp_path: Path)
     settings = json.loads(Path(spool.settings_path).read_bytes())
     assert settings["tui"] == "fullscreen"
     assert tuple(settings["hooks"]) == EVENTS
-    commands = [group["hooks"] for groups in settings["hooks"].values() for group in groups]
-    assert all(command == commands[0] for command in commands)
-    assert [command["type"] for command in commands[0]] == ["command"]
+    commands = {name: group["hooks"] for name, (group,) in settings["hooks"].items()}
+    (asks,) = commands.pop("PermissionRequest")
+    assert " asks " in asks["command"]
+    assert asks["timeout"] * 1000 < 2**31  # a longer one would be over at once
+    assert all(command == commands["Stop"] for command in commands.values())
+    assert [command["type"] for command in commands["Stop"]] == ["command"]
 
 
 def test_an_event_stays_until_it_is_removed(tmp_path: Path) -> None:

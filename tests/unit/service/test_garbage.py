@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.garbage import VALUES, distorted, nested
 from wxcode_jupyter.claude.hooks import EVENTS, HookEvent
+from wxcode_jupyter.claude.open_hook import OpenHook
 from wxcode_jupyter.claude.transcript import parse
 from wxcode_jupyter.models import Command, CommandStatus, LineageCause, OutputProject
 from wxcode_jupyter.service.events import EventLog
@@ -51,7 +52,10 @@ class Nowhere:
 @settings(deadline=None)
 @given(st.lists(HOOKS | LINES, max_size=8))
 def test_the_listeners_take_anything(story: list[HookEvent | bytes]) -> None:
-    turns, questions = Turns(), Questions("0" * 24, cast(Recorder, Nowhere()), lambda: 0.0)
+    def nowhere(event: HookEvent) -> OpenHook:
+        return OpenHook(Path("nowhere"), event.key)
+
+    turns, questions = Turns(), Questions("0" * 24, cast(Recorder, Nowhere()), lambda: 0.0, nowhere)
     turns.submit(Command("0" * 24, "1" * 24, TEXT))
     for told in story:
         if isinstance(told, HookEvent):

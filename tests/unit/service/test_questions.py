@@ -10,11 +10,13 @@ from tests.support.recorded_screens import VERSIONS, load
 from wxcode_jupyter.claude.answering import AskScript
 from wxcode_jupyter.claude.delivery import ENTER
 from wxcode_jupyter.claude.hooks import HookEvent
+from wxcode_jupyter.claude.open_hook import OpenHook
 from wxcode_jupyter.claude.screens import Kind
 from wxcode_jupyter.claude.sheet import Sheet, read_sheet
 from wxcode_jupyter.errors import AlreadyAnswered, AttentionNeeded, InvalidBody, NotFound
 from wxcode_jupyter.models import QuestionKind
-from wxcode_jupyter.service.questions import GONE_S, UNKNOWN_S, Asked, Questions
+from wxcode_jupyter.service.asked import Asked
+from wxcode_jupyter.service.questions import GONE_S, UNKNOWN_S, Questions
 from wxcode_jupyter.service.recorder import Recorder
 
 COLOUR = {"question": "Which colour?", "options": [{"label": "Red"}, {"label": "Blue"}]}
@@ -31,12 +33,26 @@ class Events:
         self.seen.append((kind, data))
 
 
+class Hook:
+    """Stands for a hook that waits."""
+
+    released = False
+
+    def release(self) -> None:
+        self.released = True
+
+
 class World:
     def __init__(self) -> None:
         self.time = 100.0
+        self.hooks: list[Hook] = []
         self.events = Events()
-        self.questions = Questions("0" * 24, cast(Recorder, self.events), lambda: self.time)
+        self.questions = Questions("0" * 24, cast(Recorder, self.events), lambda: self.time, self.open_hook)
         self._count = 0
+
+    def open_hook(self, _event: HookEvent) -> OpenHook:
+        self.hooks.append(Hook())
+        return cast(OpenHook, self.hooks[-1])
 
     def hear(self, name: str, tool: str = "", given: dict[str, Any] | None = None, prompt_id: str = "p") -> None:
         self._count += 1
@@ -97,17 +113,55 @@ def test_a_permission_is_asked_once_its_menu_is_there(world: World, version: str
     assert not world.waiting()
 
 
-def test_a_menu_that_is_not_the_permissions_is_never_answered(world: World) -> None:
+def test_a_permission_whose_menu_is_not_recognised_is_for_its_hook_alone(world: World) -> None:
     world.hear("PermissionRequest", "Bash", {"command": "rm -rf ."})
     world.see(menu())
     world.see(menu(), after_s=UNKNOWN_S)
     (question,) = world.questions.all()
-    assert question.items[0].options == ()
-    with pytest.raises(AttentionNeeded):
-        world.questions.claim(question.id, ["Yes"], None, "user")
+    assert [option.label for option in question.items[0].options] == ["Yes", "No"]
+    asked = world.questions.claim(question.id, ["No"], None, "user")
+    assert asked.claim is not None
+    assert asked.claim.decision is not None
+    assert asked.claim.script is None  # no key is pressed into a menu that is another's
     world.see(None, Kind.BOX)
     world.see(None, Kind.BOX, after_s=GONE_S)
     assert not world.waiting()
+
+
+def test_a_menu_that_is_not_recognised_and_has_no_hook_is_never_answered(world: World) -> None:
+    world.see(None)
+    world.see(None, after_s=UNKNOWN_S)
+    (question,) = world.questions.all()
+    with pytest.raises(AttentionNeeded):
+        world.questions.claim(question.id, ["Yes"], None, "user")
+
+
+@pytest.mark.parametrize(("label", "behavior"), [("Yes", "allow"), ("No", "deny"), ("Yes, and don't", None)])
+def test_a_hook_can_say_a_plain_yes_and_no(world: World, label: str, behavior: str | None) -> None:
+    world.hear("PermissionRequest", "Bash", COMMAND)
+    world.see(menu())
+    asked = world.questions.claim(world.questions.all()[0].id, [label], None, "user")
+    assert asked.claim is not None
+    assert (asked.claim.decision or {}).get("behavior") == behavior
+    assert asked.claim.script is not None
+
+
+def test_the_hook_that_waits_is_let_go_with_its_question(world: World) -> None:
+    asked = world.ask()
+    (hook,) = world.hooks
+    assert asked.hooked.is_set()
+    assert not hook.released
+    world.hear("PostToolUse", "AskUserQuestion", {"questions": [COLOUR], "answers": {"Which colour?": "Red"}})
+    assert hook.released
+
+
+def test_what_its_hook_was_told_is_whose_answer_it_was(world: World) -> None:
+    world.ask()
+    asked = world.questions.claim(world.questions.all()[0].id, ["Red"], None, "policy")
+    assert asked.claim is not None
+    asked.claim.told = True
+    world.hear("PostToolUse", "AskUserQuestion", {"questions": [COLOUR], "answers": {"Which colour?": "Red"}})
+    assert world.questions.all()[0].answered_by == "policy"
 
 
 def test_a_menu_that_comes_late_is_recognised_still(world: World) -> None:
@@ -226,6 +280,7 @@ def test_what_claude_does_next_ends_a_permission_that_was_confirmed(world: World
     world.hear("PreToolUse", "Read", {"file_path": "/w/x"})  # at the same time as it
     assert world.waiting()
     assert asked.claim is not None
+    assert asked.claim.script is not None
     asked.claim.script.pressed(ENTER)
     world.hear("PermissionRequest", "Bash", COMMAND)  # the same again: the tool has failed, which fires no hook
     first, second = (each.question for each in world.questions._asked)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import fragile_emulator
+from tests.support.fragile_emulator import FragileScreen
 from tests.support.terminal import Bench, output_until, python, screen_until, until
 from wxcode_jupyter.errors import TerminalClosed, TerminalError
 from wxcode_jupyter.models import TermSize
@@ -20,7 +22,6 @@ from wxcode_jupyter.terminal import checkpoints, emulator_process
 from wxcode_jupyter.terminal.emulated import CHECKPOINT_BYTES
 from wxcode_jupyter.terminal.emulation import EmulatedScreen, Emulation
 from wxcode_jupyter.terminal.journal import JournalReader, JournalWriter, SizeChange, SizeRecord
-from wxcode_jupyter.terminal.screen_ghostty import GhosttyScreen
 
 CRASH = Path(__file__).parent / "data" / "emulator_crash.json"
 
@@ -97,8 +98,9 @@ async def test_output_and_queries_of_the_time_without_a_worker_are_made_up_for(
 
 
 async def test_what_takes_the_emulator_down_twice_is_skipped_and_the_others_go_on(
-    emulation: Emulation, record: Record, caplog: pytest.LogCaptureFixture
+    emulation: Emulation, record: Record, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(emulator_process, "MODULE", fragile_emulator.MODULE)
     poisonous, healthy = record("poisonous"), record("healthy")
     healthy.feed(b"fine")
     for step in json.loads(CRASH.read_text())["steps"]:
@@ -155,10 +157,11 @@ async def test_a_worker_goes_on_from_the_newest_checkpoint(
 
 
 async def test_a_checkpoint_that_the_worker_dies_of_is_not_used_again(
-    emulation: Emulation, record: Record, tmp_path: Path
+    emulation: Emulation, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(emulator_process, "MODULE", fragile_emulator.MODULE)
     *steps, last = json.loads(CRASH.read_text())["steps"]
-    poisoned = GhosttyScreen(TermSize(24, 80))
+    poisoned = FragileScreen(TermSize(24, 80))
     for step in steps:
         if "feed" in step:
             poisoned.feed(step["feed"].encode("latin-1"))
@@ -178,7 +181,7 @@ async def test_a_checkpoint_that_the_worker_dies_of_is_not_used_again(
 async def test_a_checkpoint_that_is_none_is_passed_over(emulation: Emulation, record: Record, tmp_path: Path) -> None:
     recording = record()
     recording.feed(b"from the beginning")
-    checkpoints.save(str(tmp_path / "journal"), 4, b'[0, "", "0.0.0"]\nanother version')
+    checkpoints.save(str(tmp_path / "journal"), 4, b'["0.0.0", 0, "", "", ""]\nanother version')
     view = await recording.screen.view()
     assert (view.exact, view.lines[0], recording.screen.crashes) == (True, "from the beginning", 0)
 

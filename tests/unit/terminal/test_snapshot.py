@@ -62,6 +62,28 @@ def test_it_leaves_out_what_has_only_begun(output: bytes) -> None:
         assert (again.lines(), again.cursor, again.title) == (whole.lines(), whole.cursor, whole.title), output[:cut]
 
 
+@pytest.mark.parametrize("output", CASES.values(), ids=CASES.keys())
+def test_it_does_not_depend_on_how_the_output_came_in_pieces(output: bytes) -> None:
+    assert take(open_screen(*(bytes([byte]) for byte in output))) == take(open_screen(output))
+
+
+@pytest.mark.parametrize("output", CASES.values(), ids=CASES.keys())
+def test_a_screen_that_was_saved_goes_on_as_if_nothing_had_been(output: bytes) -> None:
+    whole = take(open_screen(output))
+    for cut in range(0, len(output), 3):
+        state = open_screen(output[:cut]).save()
+        assert state
+        again = GhosttyScreen.restore(state)
+        again.feed(output[cut:])
+        assert take(again) == whole
+
+
+def test_what_is_no_state_is_refused() -> None:
+    for state in (b"", b"{}\n", b'["0.0.0", 0, "", "", ""]\nx', (open_screen(b"x").save() or b"")[:-9]):
+        with pytest.raises(ValueError):
+            GhosttyScreen.restore(state)
+
+
 @pytest.mark.parametrize("history", [0, 3])
 def test_history_is_as_long_as_asked_for(history: int) -> None:
     data, _ = take(open_screen(CASES["history"]), history)

@@ -45,7 +45,8 @@ def test_each_tool_is_installed_once_and_whole(script: ModuleType, calls: Path, 
     assert script.main([str(root)]) == 0
     assert (root / "claude-2.1.330" / "claude").resolve().name == "claude"
     asked = calls.read_text().splitlines()
-    assert [line.split()[-1] for line in asked] == [tool.spec for tool in script.TOOLS]
+    assert len(asked) == len(script.TOOLS)
+    assert all(line.endswith(tool.spec) for line, tool in zip(asked, script.TOOLS, strict=True))
     assert all("--ignore-scripts" in line for line in asked)
     assert script.main([str(root)]) == 0
     assert calls.read_text().splitlines() == asked, "the second run has nothing to do"
