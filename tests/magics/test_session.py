@@ -128,6 +128,8 @@ def test_the_raw_log(demo: Notebook, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert file.read_bytes() == bytes(output)
     assert str(file) in repr(output)
     assert "red" not in capsys.readouterr().out
+    demo.run(f"%wxmilestone log --asciicast '{tmp_path}/it.cast'")
+    assert tmp_path.joinpath("it.cast").read_bytes() == b'{"version": 2}'
     with pytest.raises(UsageMistake, match="cannot be written"):
         demo.run(f"%wxmilestone log --raw --file '{tmp_path}'")
     with pytest.raises(UsageMistake, match="--raw"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -59,7 +60,14 @@ async def test_output_is_what_was_printed(client: Socket, api: Api, path: str) -
     assert response.content.decode().startswith(client.text)
     assert api.json("GET", f"{path}/session")["clients"] == 1
 
+    recording = api.get(f"{path}/recording")
+    assert recording.headers["Content-Type"] == "application/x-asciicast"
+    header, *events = map(json.loads, recording.text.splitlines())
+    assert (header["version"], header["width"], header["height"]) == (2, 120, 40)
+    assert "".join(text for _at, kind, text in events if kind == "o") == response.content.decode()
+
     await client.type("exit\r")
     await client.wait_closed()
     await until(lambda: api.json("GET", f"{path}/session")["state"] == "exited")
-    api.refused("GET", f"{path}/output", 409, "session_not_running")
+    for route in ("output", "recording"):
+        api.refused("GET", f"{path}/{route}", 409, "session_not_running")

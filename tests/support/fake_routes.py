@@ -213,10 +213,12 @@ class FakeRoutes(FakeWorld):
                 return 200, {"questions": asked, "total": len(asked)}
             case ("GET", ["events"]):
                 return 200, self._events(identifier, int(query["after"][0]), int(query.get("limit", ["1000"])[0]))
-            case ("GET", ["screen" | "output"]) if self.sessions[identifier]["state"] == "stopped":
+            case ("GET", ["screen" | "output" | "recording"]) if self.sessions[identifier]["state"] == "stopped":
                 return 409, {"message": "No session: `%wxmilestone resume`.", "reason": "session_not_running"}
             case ("GET", ["output"]):
                 return 200, OUTPUT
+            case ("GET", ["recording"]):
+                return 200, b'{"version": 2}'
             case ("GET", ["screen"]) if self.headers and self.headers[-1]["accept"] == "text/html":
                 return 200, '<pre><span style="color:red">red</span></pre>'
             case ("GET", ["screen"]):

@@ -106,8 +106,10 @@ def resume(context: Context, line: Line) -> Result:
 def log(context: Context, line: Line) -> Result:
     """Show the latest events, or what the terminal has printed."""
     client, found = context.client, context.project(line["project"])
+    if line["asciicast"]:
+        return save_output(client.recording(found), found.name, line["asciicast"], line)
     if line["raw"]:
-        return save_output(client.output(found), found.name, line)
+        return save_output(client.output(found), found.name, line["file"], line)
     if line["file"]:
         raise Mistake("--file is for what --raw gives.", line.subcommand.usage)
     limit = 50 if line["limit"] is None else line["limit"]

@@ -27,14 +27,14 @@ class Output(Result):
         return Card(self.title, rows=rows, notes=self.notes)
 
 
-def save_output(data: bytes, name: str, line: Line) -> Output:
-    """Write the output to the file of ``--file``, or print it."""
-    path = Path(line["file"]).expanduser().absolute() if line["file"] else None
+def save_output(data: bytes, name: str, file: str | None, line: Line) -> Output:
+    """Write the output to a file, or print it where none is named."""
+    path = Path(file).expanduser().absolute() if file else None
     if path is None:
         sys.stdout.write(data.decode(errors="replace"))
     else:
         try:
             path.write_bytes(data)
         except OSError as error:
-            raise Mistake(f"--file: {path} cannot be written: {error.strerror}.", line.subcommand.usage) from error
+            raise Mistake(f"{path} cannot be written: {error.strerror}.", line.subcommand.usage) from error
     return Output(title=f"{name}: output", data=data, path=None if path is None else str(path))

@@ -54,6 +54,11 @@ class SessionOperations(Operations):
         key = key_of(project)
         return self._router.read_bytes(f"output-projects/{key}/output", project_id=key)
 
+    def recording(self, project: Project | str) -> bytes:
+        """Return the same with its times, as an asciicast v2 (for asciinema and its players). Raises as ``output``."""
+        key = key_of(project)
+        return self._router.read_bytes(f"output-projects/{key}/recording", project_id=key)
+
     def terminal(self, project: Project | str, *, observer: bool = False) -> TerminalAddress:
         """Return where the terminal of a project is: at the server that holds its session, once there is one."""
         self.session(project)

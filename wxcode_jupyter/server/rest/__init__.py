@@ -21,7 +21,7 @@ from .milestones import (
     StartHandler,
 )
 from .projects import GsdHandler, GsdInitHandler, ProjectHandler, ProjectsHandler
-from .sessions import InterruptHandler, OutputHandler, ScreenHandler, SessionHandler, TrustHandler
+from .sessions import InterruptHandler, OutputHandler, RecordingHandler, ScreenHandler, SessionHandler, TrustHandler
 
 #: Ids are matched loosely here and strictly in ``endpoint``, so that a bad one is 400 and not 404.
 _ID = r"([^/]+)"
@@ -43,6 +43,7 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/gsd/init", GsdInitHandler),
     (f"/output-projects/{_ID}/screen", ScreenHandler),
     (f"/output-projects/{_ID}/output", OutputHandler),
+    (f"/output-projects/{_ID}/recording", RecordingHandler),
     (f"/output-projects/{_ID}/terminal", ProjectTerminalHandler),
     (f"/commands/{_ID}", CommandHandler),
     (f"/commands/{_ID}/summary", SummaryHandler),

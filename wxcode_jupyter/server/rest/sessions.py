@@ -88,3 +88,17 @@ class OutputHandler(WxcodeHandler):
             while reader.offset < head and (chunk := await reader.read()).data:
                 self.write(chunk.data)
                 await self.flush()
+
+
+class RecordingHandler(WxcodeHandler):
+    """``/output-projects/{id}/recording``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """Return what the terminal printed up to now with its times, as an asciicast v2; it may end meanwhile."""
+        live = await self.service.sessions.require_live(project_id)
+        async with live.terminal.attach(Role.OBSERVER):
+            self.set_header("Content-Type", "application/x-asciicast")
+            for line in live.terminal.recording(live.project.name):
+                self.write(line)
+                await self.flush()
