@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ expect.set_options(timeout=PATIENCE_MS)
 #: For `Notebook.keep_the_kernel_busy`.
 FOR_EVER = "print('busy', 'for ever', flush=True)\nwhile True:\n    pass"
 
+_SHUTDOWN_LIMIT_S = 90
 _RUN = """(place) => {
     jupyterapp.shell.currentWidget.content.activeCellIndex = place;
     return jupyterapp.commands.execute("notebook:run-cell");
@@ -90,7 +92,12 @@ class Lab:
         """End the server, as one does who upgrades it, and start it again where it was."""
         self._port = urlsplit(self.server.url).port or 0
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(_SHUTDOWN_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # faulthandler then writes where it stands
+            self._process.wait()
+            pytest.fail(f"The server did not end:\n{(self.folder / 'lab.log').read_text()[-8000:]}", pytrace=False)
         self._start(self._stack)
 
     def _start(self, stack: ExitStack) -> None:
@@ -102,7 +109,7 @@ class Lab:
         with open(self.folder / "lab.log", "ab") as log:
             process = self._process = subprocess.Popen(
                 command,
-                env=self.world.env(JUPYTER_TOKEN=self._token),
+                env=self.world.env(JUPYTER_TOKEN=self._token, PYTHONFAULTHANDLER="1"),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

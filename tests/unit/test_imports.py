@@ -21,7 +21,7 @@ def test_the_import_rules_are_kept() -> None:
     ("module", "unwanted"),
     [
         ("wxcode_jupyter", ("tornado", "pymongo", "IPython", "httpx")),
-        ("wxcode_jupyter.magics", ("tornado.web", "pymongo", "jupyter_server", "pyghostty")),
+        ("wxcode_jupyter.magics", ("tornado.web", "pymongo", "jupyter_server", "pyghostty", "anywidget")),
         ("wxcode_jupyter.terminal.keeper", ("tornado", "pymongo", "pyghostty", "asyncio")),
     ],
 )

@@ -6,6 +6,7 @@ There is no emulator here: what is kept is the latest output itself, and a view 
 from __future__ import annotations
 
 import asyncio
+import errno
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -91,9 +92,19 @@ class Source:
 
     def _follow(self) -> None:
         """Read until the end; each chunk is taken before the next is read."""
-        while chunk := self._read():
-            asyncio.run_coroutine_threadsafe(self._append(chunk), loop()).result()
-        asyncio.run_coroutine_threadsafe(self._append(b""), loop()).result()
+        try:
+            while chunk := self._next():
+                asyncio.run_coroutine_threadsafe(self._append(chunk), loop()).result()
+        finally:
+            asyncio.run_coroutine_threadsafe(self._append(b""), loop()).result()
+
+    def _next(self) -> bytes:
+        try:
+            return self._read()
+        except OSError as error:
+            if error.errno == errno.EIO:  # how the master of a PTY says that its program has ended
+                return b""
+            raise
 
     async def _append(self, chunk: bytes) -> None:
         self._kept += chunk
@@ -147,13 +158,19 @@ class _View:
             case wxterm.Attach():
                 await self._attach(frame)
             case Input(data):
-                await self._source.write(data)
+                await self._type(data)
             case Resize(size):
                 await self._source.set_size(size)
             case wxterm.Ack(offset):
                 self._acknowledged = max(self._acknowledged, min(offset, self._sent or 0))
             case wxterm.Ping(data):
                 self._frames.append(wxterm.Pong(data))
+
+    async def _type(self, keys: bytes) -> None:
+        try:
+            await self._source.write(keys)
+        except OSError as error:
+            self._frames.append(wxterm.Failure("not_written", f"The program did not take it: {error}."))
 
     async def _attach(self, frame: wxterm.Attach) -> None:
         source = self._source

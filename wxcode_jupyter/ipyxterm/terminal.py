@@ -27,8 +27,8 @@ class Terminal(anywidget.AnyWidget):
 
     Args:
         url: Address of the terminal, ``ws://`` or ``wss://``, as this kernel reaches it; or, instead of it:
-        read: Blocks for the next bytes of a program's output and returns them, b"" at its end; called in a thread of
-            its own.
+        read: Blocks for the next bytes of a program's output and returns them; b"" is its end, or EIO, as of a PTY;
+            called in a thread of its own.
         write: Takes the bytes that are typed; may block; called in another thread.
         resize: Takes rows and columns, where the program's size can be changed; called in the same.
         headers: What the kernel's own connection sends with it, such as a token. They never leave the kernel.
@@ -73,7 +73,7 @@ class Terminal(anywidget.AnyWidget):
             dial = functools.partial(tunnel.dial, url, headers or {})
             page_url = ("" if headers else url) if page_url is None else page_url
         self._picture = picture
-        self._on = url or "a program of this kernel's"
+        self._on = (url or "a program of this kernel's").partition("?")[0]  # there may be a token behind it
         self._tunnels = tunnel.Tunnels(dial, self._tell)
         self.set_trait("page_url", page_url)
         super().__init__(rows=rows, cols=cols, label=label)

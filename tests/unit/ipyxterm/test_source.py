@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 from collections.abc import Iterator
 
@@ -100,6 +101,30 @@ def test_its_end_is_told_after_its_last_words(program: Program) -> None:
     page.wait(lambda: page.said("closed"))
     assert page.frames[-2:] == [wxterm.Output(0, b"bye"), wxterm.Closed(None)]
     assert page.said("closed")[0]["code"] == 1000
+
+
+def test_a_pty_ends_with_its_program() -> None:
+    master, slave = os.openpty()
+    source = Source(lambda: os.read(master, 1024), lambda keys: os.write(master, keys), size=SIZE)
+    page = Page(source.dial)
+    page.send(wxterm.Attach())
+    os.write(slave, b"last words")
+    os.close(slave)
+    page.wait(lambda: page.said("closed"))
+    assert page.output == b"last words"
+    os.close(master)
+
+
+def test_what_cannot_be_written_is_told() -> None:
+    def refuse(keys: bytes) -> None:
+        raise BrokenPipeError("it is gone")
+
+    output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    page = Page(Source(output.get, refuse, size=SIZE).dial)
+    page.send(wxterm.Attach(), Input(b"x"))
+    page.wait(lambda: wxterm.Failure("not_written", "The program did not take it: it is gone.") in page.frames)
+    output.put(b"")
+    page.wait(lambda: page.said("closed"))
 
 
 def test_a_frame_that_does_not_fit_changes_nothing(program: Program) -> None:

@@ -4,8 +4,10 @@
  * It knows bytes and offsets, no page: what it draws on is a `Screen`, what it connects by is a list of `Way`s.
  */
 
+import { type Clock, realClock } from "./clock.ts";
 import * as frames from "./frames.ts";
 import type { Role, ServerFrame, State } from "./frames.ts";
+import { Intake } from "./intake.ts";
 import type { Link, Way } from "./link.ts";
 import type { Screen } from "./screen.ts";
 
@@ -33,25 +35,8 @@ export interface Size {
   cols: number;
 }
 
-/** Timers; injected by tests. */
-export interface Clock {
-  now(): number;
-  after(delay: number, act: () => void): () => void;
-}
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  after(delay, act) {
-    const timer = setTimeout(act, delay);
-    return () => clearTimeout(timer);
-  },
-};
-
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 15_000;
-/** An acknowledgement is due at a part of the window, or when so much time has passed since something was drawn. */
-const ACK_PART = 8;
-const ACK_DELAY_MS = 50;
 /** After so long without a word the server is asked, and after as long again it is gone. */
 const SILENCE_MS = 20_000;
 /** Close codes of our server that the next way may not share: no such session here, held by another server. */
@@ -71,18 +56,10 @@ export class Client {
   private wanted: Size | null = null;
   private asked: Size | null = null;
 
-  private stream: string | null = null;
-  /** Everything before it was received, and will be drawn; null before the first frame that says where we are. */
-  private received: number | null = null;
-  private drawn = 0;
-  private acknowledged = 0;
-  /** Rises with every snapshot: bytes of an older one, drawn late, tell nothing of this one's offsets. */
-  private epoch = 0;
-
   private failure: { code: string; message: string } | null = null;
   private heardAt = 0;
   private pinged = false;
-  private stopAck: (() => void) | null = null;
+  private readonly intake: Intake;
   private stopTimer: (() => void) | null = null;
 
   constructor(
@@ -91,7 +68,9 @@ export class Client {
     private readonly display: Display,
     private readonly clock: Clock = realClock,
     private readonly random: () => number = Math.random,
-  ) {}
+  ) {
+    this.intake = new Intake(screen, (offset) => this.link?.send(frames.ack(offset)), clock);
+  }
 
   /** Whether what is typed goes out. */
   get canType(): boolean {
@@ -158,10 +137,11 @@ export class Client {
     this.pinged = false;
     if (!this.way.isPatient) this.watch();
     this.asked = this.wanted;
+    this.intake.begin(this.way.window);
     this.link?.send(
       frames.attach({
-        stream: this.stream,
-        offset: this.received,
+        stream: this.intake.stream,
+        offset: this.intake.received,
         rows: this.wanted?.rows ?? null,
         cols: this.wanted?.cols ?? null,
         window: this.way.window,
@@ -186,16 +166,16 @@ export class Client {
   private take(frame: ServerFrame): void {
     switch (frame.type) {
       case "output":
-        this.output(frame.offset, frame.chunk);
+        if (!this.intake.take(frame.offset, frame.chunk)) this.retry("Output is missing.");
         break;
       case "snapshot":
-        this.restore(frame);
+        this.intake.restore(frame.offset, frame.rows, frame.cols, frame.chunk);
         break;
       case "size":
         this.screen.resize(frame.rows, frame.cols);
         break;
       case "state":
-        if (typeof frame.state.stream === "string") this.follow(frame.state.stream);
+        if (typeof frame.state.stream === "string") this.intake.follow(frame.state.stream);
         this.display.state(frame.state);
         break;
       case "role":
@@ -219,54 +199,13 @@ export class Client {
     }
   }
 
-  private output(offset: number, chunk: Uint8Array): void {
-    const expected = this.received ?? offset;
-    if (offset > expected) {
-      this.retry("Output is missing.");
-      return;
-    }
-    const fresh = chunk.subarray(expected - offset);
-    this.received = expected + fresh.length;
-    if (fresh.length > 0) this.screen.write(fresh, this.whenDrawn(this.received));
-  }
-
-  private restore({ offset, rows, cols, chunk }: { offset: number; chunk: Uint8Array } & Size): void {
-    this.epoch += 1;
-    this.received = this.drawn = this.acknowledged = offset;
-    this.screen.restore(rows, cols, chunk, this.whenDrawn(offset));
-  }
-
-  /** Another stream's offsets begin anew: until its snapshot comes, nothing is known of where we are. */
-  private follow(stream: string): void {
-    if (stream === this.stream) return;
-    this.stream = stream;
-    this.received = null;
-    this.epoch += 1;
-  }
-
-  private whenDrawn(offset: number): () => void {
-    const epoch = this.epoch;
-    return () => {
-      if (epoch !== this.epoch) return;
-      this.drawn = offset;
-      if (this.drawn - this.acknowledged >= this.way.window / ACK_PART) this.acknowledge();
-      else this.stopAck ??= this.clock.after(ACK_DELAY_MS, () => this.acknowledge());
-    };
-  }
-
-  private acknowledge(): void {
-    this.stopAck?.();
-    this.stopAck = null;
-    this.acknowledged = this.drawn;
-    this.link?.send(frames.ack(this.drawn));
-  }
-
   private lose(code: number, reason: string): void {
     const isElsewhere = ELSEWHERE.includes(code);
     const told = this.failure?.message ?? reason;
-    const isRefused = REFUSED.includes(code) && this.failure?.code !== NOT_YET;
+    const isNotYet = this.failure?.code === NOT_YET;
+    const isRefused = REFUSED.includes(code) && !isNotYet;
+    const mayBeAnother = isElsewhere || (!this.hasWorked && !isNotYet);
     this.drop();
-    const mayBeAnother = isElsewhere || !this.hasWorked;
     const isLast = this.current === this.ways.length - 1;
     if (isRefused && (isLast || !isElsewhere)) {
       this.current = 0;
@@ -313,8 +252,7 @@ export class Client {
 
   private drop(): void {
     this.stopTimer?.();
-    this.stopAck?.();
-    this.stopTimer = this.stopAck = null;
+    this.stopTimer = null;
     this.link?.close();
     this.link = null;
   }

@@ -55,7 +55,7 @@ export class Frame implements Display {
     /** What to know of the way that the terminal is reached by, once it is. */
     private readonly remark: () => string,
   ) {
-    this.interrupt = button("Interrupt Claude (Esc)", "Esc", () => this.act(actions.interrupt));
+    this.interrupt = button("Interrupt (Esc)", "Esc", () => this.act(actions.interrupt));
     const reader = button("Screen reader mode", "Reader", () =>
       reader.setAttribute("aria-pressed", String(actions.toggleReader())),
     );

@@ -1,7 +1,7 @@
 /** What anywidget calls: one view of a `Terminal` (terminal.py). */
 
 import xtermStyle from "@xterm/xterm/css/xterm.css";
-import { realClock } from "./client.ts";
+import { realClock } from "./clock.ts";
 import { kernelWay } from "./kernel.ts";
 import { socketWay, type Way } from "./link.ts";
 import type { Model } from "./model.ts";

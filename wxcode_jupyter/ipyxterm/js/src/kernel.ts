@@ -9,7 +9,7 @@
 
 import type { Model } from "./model.ts";
 import type { Link, Listener, Way } from "./link.ts";
-import type { Clock } from "./client.ts";
+import type { Clock } from "./clock.ts";
 
 const OPEN_LIMIT_MS = 10_000;
 const SLOW_MS = 1_500;

@@ -78,6 +78,23 @@ test("a program that was started again is drawn anew", async () => {
   assert.deepEqual(attachOf(way).stream, "s2");
 });
 
+test("what is drawn while it comes back is not acknowledged to who knows nothing of it", async () => {
+  const { terminal, clock, way } = made();
+  way.end.attach();
+  way.end.snapshot(0, 24, 80, "");
+  way.end.output(0, "drawn late");
+  way.end.listener.closed(1001, "");
+  clock.pass(500);
+  way.end.attach();
+  await settled(terminal);
+  clock.pass(100);
+  assert.deepEqual(acks(way), []);
+  way.end.output(10, "!");
+  await settled(terminal);
+  clock.pass(100);
+  assert.deepEqual(acks(way), [11]);
+});
+
 test("bytes of before a snapshot, drawn late, acknowledge nothing", async () => {
   const { terminal, clock, way } = made();
   way.end.attach();

@@ -1,7 +1,8 @@
 /** What the tests stand on: a clock that is moved by hand, a way whose other end the test holds, frames of a server. */
 
 import headless from "@xterm/headless";
-import type { Clock, Display, Phase } from "../src/client.ts";
+import type { Display, Phase } from "../src/client.ts";
+import type { Clock } from "../src/clock.ts";
 import type { Role, State } from "../src/frames.ts";
 import type { Link, Listener, Way } from "../src/link.ts";
 
