@@ -53,7 +53,7 @@ def main() -> None:
         elif pending.endswith(b";"):
             act = flood if pending[0] == 6 else full_screen
             act(int(pending[1:-1]))
-            write(b"\r\n\x04one")
+            write(b"\x18\r\n\x04one")  # whatever sequence was cut is over
             pending = b""
 
 
