@@ -26,6 +26,8 @@ export class Screen {
   private steps: Step[] = [];
   private inFlight = 0;
   private snapshots = 0;
+  /** The beginning of a character whose end has not come: xterm.js loses some that are cut between two writes. */
+  private begun: Uint8Array = new Uint8Array();
 
   constructor(private readonly terminal: Drawable) {}
 
@@ -72,15 +74,37 @@ export class Screen {
   }
 
   private draw(chunk: Uint8Array, drawn: () => void, snapshot: boolean): void {
+    const bytes = snapshot ? chunk : joined(this.begun, chunk);
+    const end = endOfWhole(bytes);
+    this.begun = bytes.slice(end);
     // An empty write would never be told of as drawn before what follows; it counts as a byte.
     const cost = Math.max(chunk.length, 1);
     this.inFlight += cost;
     this.snapshots += snapshot ? 1 : 0;
-    this.terminal.write(chunk, () => {
+    this.terminal.write(bytes.subarray(0, end), () => {
       this.inFlight -= cost;
       this.snapshots -= snapshot ? 1 : 0;
       drawn();
       this.go();
     });
   }
+}
+
+function joined(before: Uint8Array, after: Uint8Array): Uint8Array {
+  if (before.length === 0) return after;
+  const whole = new Uint8Array(before.length + after.length);
+  whole.set(before);
+  whole.set(after, before.length);
+  return whole;
+}
+
+/** Where a character of UTF-8 begins that is not complete; the length where there is none. */
+function endOfWhole(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
 }

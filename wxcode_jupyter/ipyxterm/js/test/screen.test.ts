@@ -54,3 +54,30 @@ test("an empty snapshot is a reset", async () => {
   await settled(terminal);
   assert.deepEqual(rows(terminal), []);
 });
+
+test("characters may be cut anywhere between two writes", async () => {
+  const text = "a—b😀é…│c";
+  const bytes = encode(text);
+  for (let cut = 0; cut <= bytes.length; cut += 1) {
+    const { terminal, screen } = made();
+    screen.write(bytes.subarray(0, cut), idle);
+    await settled(terminal);
+    await new Promise<void>((resolve) => screen.write(bytes.subarray(cut), resolve));
+    assert.deepEqual(rows(terminal), [text], `cut at ${cut}`);
+  }
+});
+
+test("each byte by itself, and bytes that are no UTF-8, which are drawn as soon as that is known", async () => {
+  const { terminal, screen } = made();
+  for (const byte of encode("—😀")) screen.write(Uint8Array.of(byte), idle);
+  screen.write(Uint8Array.of(0xe2, 0x80), idle);
+  await new Promise<void>((resolve) => screen.write(encode("end"), resolve));
+  assert.match(rows(terminal)[0] ?? "", /^—😀.*end$/);
+});
+
+test("a snapshot drops the character that was begun before it", async () => {
+  const { terminal, screen } = made();
+  screen.write(Uint8Array.of(0xe2), idle);
+  await new Promise<void>((resolve) => screen.restore(24, 80, encode("new"), resolve));
+  assert.deepEqual(rows(terminal), ["new"]);
+});
