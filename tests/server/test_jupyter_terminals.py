@@ -198,5 +198,5 @@ async def test_terminals_that_are_switched_off_stay_off(terminals: bool, tmp_pat
     ):
         assert ask(server, "GET", "api/terminals").status_code == 404
         assert ask(server, "GET", f"api/terminals/{name}").status_code == 404
-        with pytest.raises((HTTPClientError, WebSocketError), match="404|Non-websocket"):  # Notebook has a page there
+        with pytest.raises((HTTPClientError, WebSocketError), match=r"404|Non-websocket"):  # Notebook has a page there
             await connect(server, f"terminals/websocket/{name}")
