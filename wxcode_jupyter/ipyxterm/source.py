@@ -160,7 +160,7 @@ class _View:
             case Input(data):
                 await self._type(data)
             case Resize(size):
-                await self._source.set_size(size)
+                await self._resize(size)
             case wxterm.Ack(offset):
                 self._acknowledged = max(self._acknowledged, min(offset, self._sent or 0))
             case wxterm.Ping(data):
@@ -169,13 +169,19 @@ class _View:
     async def _type(self, keys: bytes) -> None:
         try:
             await self._source.write(keys)
-        except OSError as error:
+        except Exception as error:  # the caller's own function: whatever it raises, the view is told
             self._frames.append(wxterm.Failure("not_written", f"The program did not take it: {error}."))
+
+    async def _resize(self, size: TermSize) -> None:
+        try:
+            await self._source.set_size(size)
+        except Exception as error:  # so is this one; a program that has ended has no size
+            self._frames.append(wxterm.Failure("not_resized", f"The program did not take its size: {error}."))
 
     async def _attach(self, frame: wxterm.Attach) -> None:
         source = self._source
         if frame.size is not None:
-            await source.set_size(frame.size)
+            await self._resize(frame.size)
         self._window = frame.window
         self._frames += [self._state(), wxterm.RoleIs("driver")]
         known = frame.stream == source.stream and frame.offset is not None

@@ -71,9 +71,10 @@ class Terminal(anywidget.AnyWidget):
             dial, page_url = Source(read, write, resize, size=TermSize(rows, cols or 80)).dial, ""
         else:
             dial = functools.partial(tunnel.dial, url, headers or {})
-            page_url = ("" if headers else url) if page_url is None else page_url
+            if page_url is None:  # the page's URL is saved with the notebook, which no secret may be
+                page_url = url if not headers and url == tunnel.bare(url) else ""
         self._picture = picture
-        self._on = (url or "a program of this kernel's").partition("?")[0]  # there may be a token behind it
+        self._on = tunnel.bare(url) if url else "a program of this kernel's"
         self._tunnels = tunnel.Tunnels(dial, self._tell)
         self.set_trait("page_url", page_url)
         super().__init__(rows=rows, cols=cols, label=label)

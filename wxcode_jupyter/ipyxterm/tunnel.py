@@ -28,6 +28,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.iostream import StreamClosedError
@@ -41,6 +42,7 @@ _BATCH_BYTES = 64 << 10
 _AHEAD = 16
 _CONNECT_TIMEOUT_S = 10.0
 _PING_INTERVAL_S = 20.0
+_FRAME_LIMIT_BYTES = 64 << 20  # a screen of 500 columns in true colour has megabytes
 
 
 class Channel(Protocol):
@@ -190,13 +192,21 @@ class _Link:
         self._tell({"kind": kind, "link": self._name, **what}, buffers or [])
 
 
+def bare(url: str) -> str:
+    """Return a URL without what may be secret in it: a name, a password, a token."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 async def dial(url: str, headers: Mapping[str, str]) -> Channel:
     """Connect to a WebSocket that speaks ``wxterm.v1``. Raises ``DialFailed``."""
     request = HTTPRequest(url, headers=dict(headers), connect_timeout=_CONNECT_TIMEOUT_S)
     try:
-        connection = await websocket_connect(request, subprotocols=[PROTOCOL], ping_interval=_PING_INTERVAL_S)
+        connection = await websocket_connect(
+            request, subprotocols=[PROTOCOL], ping_interval=_PING_INTERVAL_S, max_message_size=_FRAME_LIMIT_BYTES
+        )
     except (OSError, ValueError, HTTPClientError, WebSocketError, StreamClosedError) as error:
-        raise DialFailed(f"The kernel cannot connect to {url}: {error or type(error).__name__}.") from error
+        raise DialFailed(f"The kernel cannot connect to {bare(url)}: {error or type(error).__name__}.") from error
     return _Socket(connection)
 
 

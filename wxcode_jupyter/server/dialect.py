@@ -12,9 +12,14 @@ from ..protocol import wxjson
 from ..protocol.frames import Request
 from ..service.live import LiveSession
 from ..terminal.attachment import Attachment, Role
+from ..terminal.screen import Snapshot
+from ..terminal.session import TerminalSession
 from .messages import message
 
 Send = Callable[[str | bytes], Awaitable[None]]
+
+HISTORY_ROWS = (1000, 100, 0)  # the most that is sent, and what is tried where that is too large
+SNAPSHOT_BYTES = 1 << 20
 
 _CHUNK_BYTES = 64 << 10  # JSON makes up to six times as much of it
 
@@ -27,6 +32,15 @@ class Progress:
     project: OutputProject | None = None
     live: LiveSession | None = None
     claude_session_id: str | None = None
+
+
+async def screen_for_all(terminal: TerminalSession) -> Snapshot:
+    """Return the screen with as much history as fits into what one client may cost."""
+    for rows in HISTORY_ROWS:
+        snapshot = await terminal.snapshot(rows)
+        if len(snapshot.data) <= SNAPSHOT_BYTES:
+            break
+    return snapshot
 
 
 class Dialect(Protocol):

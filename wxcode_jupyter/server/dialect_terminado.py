@@ -16,11 +16,10 @@ from ..protocol.frames import Request, Resize
 from ..protocol.text import TextStream
 from ..service.live import LiveSession
 from ..terminal.attachment import Attachment, Role
-from .dialect import Progress, Send
+from .dialect import Progress, Send, screen_for_all
 
 _log = logging.getLogger(__name__)
 
-_HISTORY_ROWS = 1000
 _CHUNK_BYTES = 64 << 10
 _RESET = "\x1bc"  # the panel keeps what it shows when it connects again
 _SIZED_S = 0.5  # how long its first size is waited for: the screen is the better for it
@@ -62,7 +61,7 @@ class TerminadoDialect:
 
     async def show(self, live: LiveSession, attachment: Attachment) -> None:
         """Send the screen, and all that follows."""
-        snapshot, text = await live.terminal.snapshot(_HISTORY_ROWS), TextStream()
+        snapshot, text = await screen_for_all(live.terminal), TextStream()
         attachment.seek(snapshot.offset, snapshot.size)
         await self._send(terminado.stdout(_RESET + text.feed(snapshot.data)))
         while (chunk := await attachment.read(_CHUNK_BYTES)).data:

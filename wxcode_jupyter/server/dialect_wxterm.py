@@ -19,13 +19,14 @@ from ..service.live import LiveSession
 from ..terminal.attachment import Attachment, Role
 from ..terminal.journal import SizeChange
 from ..terminal.screen import Snapshot
-from .dialect import Progress, Send
+from .dialect import Progress, Send, screen_for_all
 from .messages import message
 
-HISTORY_ROWS = 1000
 LAG_BYTES = 1 << 20
 
 _FRAME_BYTES = 64 << 10
+_REST_S = 0.1  # between two snapshots for a client that lags, at least, and
+_REST_PART = 3  # so many times as long as the last one took
 
 
 class WxtermDialect:
@@ -44,6 +45,7 @@ class WxtermDialect:
         self._sent = 0  # offset up to which the client has been sent everything, and
         self._consumed = 0  # up to which it says that it has consumed it
         self._acknowledged = asyncio.Event()
+        self._rests_until = 0.0  # loop time before which a client that lags gets no other snapshot
 
     async def hear(self, frame: str | bytes) -> Request | None:
         """Read a client's frame; what concerns this connection only is done here."""
@@ -132,14 +134,21 @@ class WxtermDialect:
         elif wish.whole:
             self._sent = self._consumed = attachment.offset
         else:
-            await self._restart(attachment, await terminal.snapshot(HISTORY_ROWS))
+            await self._restart(attachment, await screen_for_all(terminal))
 
     async def _catch_up(self, live: LiveSession, attachment: Attachment) -> bool:
-        """Send the screen as it is now instead of what is missed, where that is nearer, and the session not over."""
+        """Send the screen as it is now instead of what is missed, where that is nearer, and the session not over.
+
+        A client that lags all the time keeps the emulator, which is everybody's, busy for a part of the time only.
+        """
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._rests_until - loop.time())
+        began = loop.time()
         try:
-            snapshot = await live.terminal.snapshot(HISTORY_ROWS)
+            snapshot = await screen_for_all(live.terminal)
         except TerminalClosed:
             return False
+        self._rests_until = loop.time() + max(_REST_S, _REST_PART * (loop.time() - began))
         if snapshot.offset <= self._sent:
             return False  # no emulator knows the screen
         await self._restart(attachment, snapshot)

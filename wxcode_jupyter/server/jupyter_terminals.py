@@ -6,7 +6,9 @@ has both. They ask the authorizer for ``wxcode:session``, as every terminal of a
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import re
 from typing import Any
 
@@ -14,6 +16,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches, Rule
+from tornado.websocket import WebSocketClosedError
 
 from ..errors import SessionNotRunning
 from ..models import OutputProject
@@ -24,6 +27,9 @@ from .dialect import Dialect
 from .dialect_terminado import TerminadoDialect
 from .terminal import TerminalHandler
 
+log = logging.getLogger(__name__)
+
+_LET_GO_S = 1.0  # how long a panel may take to be told that it is over
 _SESSION = "wxcode:session"
 
 
@@ -63,8 +69,7 @@ class JupyterTerminals:
 
     async def detach(self, name: str) -> None:
         """Let go whoever came by Jupyter's route and this name; the session lives on."""
-        for socket in [socket for socket in self._sockets if socket.name == name]:
-            await socket.let_go()
+        await asyncio.gather(*(socket.let_go() for socket in self._sockets if socket.name == name))
 
 
 def name_of(project: OutputProject) -> str:
@@ -164,7 +169,13 @@ class PanelHandler(TerminalHandler, _Handler):
 
     async def let_go(self) -> None:
         """Tell the client that it is over, and close."""
-        await self._dialect.tell_closed(None)
+        try:
+            async with asyncio.timeout(_LET_GO_S):
+                await self._dialect.tell_closed(None)
+        except (TimeoutError, WebSocketClosedError):
+            log.info("A terminal panel that does not read is let go without being told.")
+        if self._attachment is not None:
+            self._attachment.detach()
         self.close(1000)
 
     def make_dialect(self) -> Dialect:

@@ -21,6 +21,7 @@ from .websocket import SocketHandler
 _SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 _EOF = b"\x04"
 _GOING_AWAY = 1001  # whoever follows comes back to the server that is started next
+_OBSERVER_BYTES = 64 << 10  # of one frame
 _TYPED_BEFORE_S = 0.2  # how long a signal waits for the keys before it, which a program that hangs never takes
 
 
@@ -57,6 +58,10 @@ class TerminalHandler(SocketHandler):
     async def on_message(self, message: str | bytes) -> None:
         """Take a frame; a bad one is answered with an error and changes nothing."""
         try:
+            if (
+                self._role is Role.OBSERVER and len(message) > _OBSERVER_BYTES
+            ):  # not worth reading: it is refused anyway
+                raise InvalidBody("An observer has nothing so long to say.", field="type")
             request = await self._dialect.hear(message)
             if request is not None:
                 await self._take(request)

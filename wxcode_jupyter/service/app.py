@@ -64,5 +64,7 @@ class Service:
 
     async def close(self) -> None:
         """End the sessions, make the pending writes, release everything."""
-        await self.sessions.close()
-        await self.store.close()
+        try:
+            await self.sessions.close()
+        finally:
+            await self.store.close()

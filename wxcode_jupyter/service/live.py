@@ -9,6 +9,7 @@ nothing here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from ..claude import menu, screens
 from ..claude.hooks import HookSpool
 from ..claude.screens import Kind
 from ..claude.sheet import Sheet, read_sheet
-from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
+from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed, TerminalError
 from ..models import Attention, OutputProject, Question, SessionInfo, SessionState
 from ..terminal.screen import ScreenView
 from ..terminal.session import TerminalSession
@@ -35,6 +36,7 @@ from .watch import ScreenWatch
 log = logging.getLogger(__name__)
 
 _HURRY_S = 2.0  # how long it is looked every 20 ms for what is about to be heard; it may never come
+_LAST_SCREEN_S = 5.0  # how long the last screen is waited for
 _TRUST_SETTLES_S = 3.0  # how long an answered trust screen may take to go away
 _UNKNOWN = "No conversation found with session ID"
 
@@ -131,10 +133,12 @@ class LiveSession:
         """Return what the terminal shows, with its looks; after the end, what it showed last.
 
         Raises:
-            SessionNotRunning: It has ended, and what it showed last is not known (yet).
+            SessionNotRunning: It has ended, and what it showed last is not known.
         """
         if not self.terminal.closed:
-            return await self.terminal.screen(styled=True)
+            with contextlib.suppress(TerminalClosed):  # it ends meanwhile
+                return await self.terminal.screen(styled=True)
+        await self.closed.wait()  # its last screen is taken until then
         if self._last_screen is None:
             raise SessionNotRunning("The session has ended, and its last screen is not known.")
         return self._last_screen
@@ -375,8 +379,12 @@ class LiveSession:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        self._last_screen = await self.terminal.screen(styled=True)
-        self._watch.see(self._last_screen)
+        try:
+            async with asyncio.timeout(_LAST_SCREEN_S):
+                self._last_screen = await self.terminal.screen(styled=True)
+            self._watch.see(self._last_screen)
+        except (TimeoutError, TerminalError) as error:  # an emulator that hangs must not hold up a shutdown
+            log.warning("Project %s: the last screen of the session is not known: %r", self.project.id, error)
         self._listener.listen()
         self.questions.drop_all()
         self._turns.on_exit()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TooManySessions
+from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TerminalError, TooManySessions
 from ..models import CommandStatus, OutputProject, SessionInfo, SessionState
 from ..store.base import Store
 from ..terminal.pool import TerminalPool
@@ -180,7 +180,10 @@ class Sessions:
         for result in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(result, BaseException):
                 log.error("A session did not end in order: %r", result)
-        await self._pool.close_all()
+        try:
+            await self._pool.close_all()
+        except (TerminalError, OSError) as error:  # what had to be written is written all the same
+            log.error("The terminals did not end in order: %r", error)  # noqa: TRY400 - the message says it
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.gather(*(outbox.close() for outbox in self._outboxes.values()))
 

@@ -53,12 +53,15 @@ class EmulatedScreen:
         self._closed = False
 
     def follow(self) -> None:
-        """Note that there is new output; it is fed soon, at most one request at a time."""
+        """Note that there is new output; it is fed soon, at most one request at a time.
+
+        Not at once: the worker would compete with those who wait for the same bytes.
+        """
         if self._busy:
             self._again = True
         elif not self._closed:
-            self._busy, self._again = True, False
-            self._emulation.request(self, self._head()).add_done_callback(self._followed)
+            self._busy = True
+            asyncio.get_running_loop().call_later(FEED_WINDOW_S, self._feed)
 
     async def view(self, styled: bool = False) -> ScreenView:
         """Return the screen with everything in it that is in the journal now, ``styled`` with its looks."""
@@ -124,15 +127,14 @@ class EmulatedScreen:
             raise TerminalClosed("The session was discarded; its screen is gone.")
         return await self._emulation.request(self, self._head(), **wanted)
 
-    def _followed(self, answer: asyncio.Future[dict[str, Any]]) -> None:
-        if not answer.cancelled() and answer.exception() is None and not self._closed:
-            answer.get_loop().call_later(FEED_WINDOW_S, self._rest)
-        else:
-            self._busy = False
+    def _feed(self) -> None:
+        self._again = False
+        if not self._closed:
+            self._emulation.request(self, self._head()).add_done_callback(self._followed)
 
-    def _rest(self) -> None:
+    def _followed(self, answer: asyncio.Future[dict[str, Any]]) -> None:
         self._busy = False
-        if self._again:
+        if not answer.cancelled() and answer.exception() is None and self._again:
             self.follow()
 
 

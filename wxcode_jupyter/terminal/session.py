@@ -69,6 +69,7 @@ class TerminalSession:
         self._replays = False
         self._subscribers = Subscribers()
         self._client_watchers = Subscribers()
+        self._taking: dict[int, asyncio.Future[Snapshot]] = {}  # history -> the newest snapshot
         self._closed = asyncio.Event()
         self._discarded = False
         self._loop = asyncio.get_running_loop()
@@ -134,7 +135,11 @@ class TerminalSession:
         is asked to draw it again.
         """
         self._sizes.flush()
-        snapshot = await self._screen.snapshot(history)
+        taking = self._taking.get(history)
+        if taking is None or taking.done():  # one that is under way will do: what follows it is in the journal
+            taking = self._taking[history] = asyncio.ensure_future(self._screen.snapshot(history))
+            taking.add_done_callback(lambda taken: taken.cancelled() or taken.exception())
+        snapshot = await asyncio.shield(taking)
         if not snapshot.exact:
             self._ask_for_redraw(snapshot)
         return snapshot

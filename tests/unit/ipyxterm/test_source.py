@@ -135,3 +135,21 @@ def test_a_frame_that_does_not_fit_changes_nothing(program: Program) -> None:
     page.send(Input(b"still"), wxterm.Ping(b"p"))
     page.wait(lambda: wxterm.Pong(b"p") in page.frames)
     assert program.typed == b"still"
+
+
+def test_a_program_that_takes_neither_size_nor_keys_is_shown_all_the_same() -> None:
+    def fails(*_what: object) -> None:
+        raise ValueError("it has ended")
+
+    printed: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    page = Page(Source(printed.get, fails, fails, size=SIZE).dial)
+    page.send(wxterm.Attach(size=TermSize(10, 40)), Input(b"keys"))
+    printed.put(b"last words")
+    page.wait(lambda: page.output == b"last words")
+
+    def told() -> list[str]:
+        return [frame.code for frame in page.frames if isinstance(frame, wxterm.Failure)]
+
+    page.wait(lambda: told() == ["not_resized", "not_written"])
+    printed.put(b"")
+    page.wait(lambda: page.said("closed"))

@@ -29,6 +29,9 @@ def test_what_is_secret_never_leaves_the_kernel() -> None:
     terminal = Terminal(URL, headers={"Authorization": "token secret"}, page_url="api/terminal")
     assert "secret" not in repr(terminal.get_state())
     assert "secret" not in repr(bundle(terminal))
+    terminal = Terminal("ws://user:secret@127.0.0.1:1/terminal?token=secret")
+    assert terminal.page_url == ""
+    assert "secret" not in repr(terminal.get_state()) + repr(terminal) + repr(bundle(terminal))
 
 
 def test_a_notebook_keeps_the_last_screen_and_no_javascript() -> None:

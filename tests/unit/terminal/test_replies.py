@@ -122,3 +122,11 @@ def test_answers_between_keys_go_at_any_split(data: st.DataObject) -> None:
     keys = ReplyFilter()
     passed = b"".join(keys.feed(typed[a:b]) for a, b in zip([0, *cuts], [*cuts, len(typed)], strict=True))
     assert passed + keys.flush() == b"".join(kept for _, kept in parts)
+
+
+def test_hostile_keys_take_no_more_than_their_length() -> None:
+    """With a backtracking pattern it would be hours."""
+    for letter in (b"a", b"b", b"0", b";"):
+        keys = b"\x1b]4;1;r" + letter * 300_000 + b"!"
+        assert ReplyFilter().feed(keys) == keys
+        assert ReplyFilter().feed(b"\x1b]4;1;rgba:" + letter * 300_000 + b"!").endswith(b"!")

@@ -32,6 +32,8 @@ const SCROLLBACK_ROWS = 5_000;
 const FONT_SIZES = { least: 6, most: 40 };
 /** While somebody drags, the program is not asked to draw for every pixel. */
 const SETTLE_MS = 80;
+/** How xterm.js's answers to a program's queries begin. */
+const ANSWER = /^\x1b(?:\[[?>]?[\d;]*\$?[cnRuyt]|[P\]])/;
 
 export class View {
   private readonly root = element("div", "", { role: "group", "aria-label": "Terminal" });
@@ -175,11 +177,12 @@ export class View {
   }
 
   private type(text: string): void {
-    this.send(new TextEncoder().encode(text));
+    // What a snapshot asks was answered long ago; what is typed meanwhile is the user's.
+    if (!(this.screen.isRestoring && ANSWER.test(text))) this.send(new TextEncoder().encode(text));
   }
 
   private send(chunk: Uint8Array): void {
-    if (!this.screen.isRestoring) this.client.type(chunk);
+    this.client.type(chunk);
   }
 
   /** Return whether a key is xterm.js's. */
