@@ -72,7 +72,7 @@ class Terminal(anywidget.AnyWidget):
         else:
             dial = functools.partial(tunnel.dial, url, headers or {})
             if page_url is None:  # the page's URL is saved with the notebook, which no secret may be
-                page_url = url if not headers and url == tunnel.bare(url) else ""
+                page_url = url if not headers and tunnel.is_public(url) else ""
         self._picture = picture
         self._on = tunnel.bare(url) if url else "a program of this kernel's"
         self._tunnels = tunnel.Tunnels(dial, self._tell)

@@ -28,7 +28,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.iostream import StreamClosedError
@@ -196,6 +196,12 @@ def bare(url: str) -> str:
     """Return a URL without what may be secret in it: a name, a password, a token."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def is_public(url: str) -> bool:
+    """Whether a URL may stand in a saved notebook: nothing in it is secret, as far as this protocol knows its parts."""
+    parts = urlsplit(url)
+    return "@" not in parts.netloc and set(parse_qs(parts.query, keep_blank_values=True)) <= {"role"}
 
 
 async def dial(url: str, headers: Mapping[str, str]) -> Channel:

@@ -20,6 +20,7 @@ def bundle(terminal: Terminal) -> dict[str, Any]:
 
 def test_a_page_connects_itself_where_it_needs_no_secret() -> None:
     assert Terminal(URL).page_url == URL
+    assert Terminal(f"{URL}?role=observer").page_url == f"{URL}?role=observer"
     assert Terminal(URL, headers={"Authorization": "token secret"}).page_url == ""
     assert Terminal(URL, headers={"Authorization": "token secret"}, page_url="api/terminal").page_url == "api/terminal"
     assert Terminal(read=lambda: b"", write=len).page_url == ""
