@@ -188,7 +188,7 @@ def test_where_the_page_reaches_nothing_it_goes_through_the_kernel(lab: Lab, ser
     expect(shown.notebook.cells.nth(2)).to_contain_text("busy")
     server.print(b"while it works\r\n")
     shown.says("while it works")
-    kernel = int((lab.folder / "kernel").read_text())
+    kernel = int(until((lab.folder / "kernel").read_text, what="the kernel's pid"))
     os.kill(kernel, signal.SIGSTOP)
     try:
         shown.type(" later")

@@ -14,7 +14,7 @@ from ..claude import answering
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
 from ..models import Question
 from ..terminal.session import TerminalSession
-from .asked import Asked, already_answered, unrecognised
+from .asked import Asked, Claim, already_answered, unrecognised
 from .deliverer import Deliverer
 from .questions import Questions
 
@@ -35,7 +35,7 @@ async def answer_on(
     claim = asked.claim
     assert claim is not None
     try:
-        claim.told = await _tell_hook(asked)
+        await _tell_hook(asked, claim)
         if not claim.told:
             if claim.script is None:
                 raise unrecognised()
@@ -65,22 +65,25 @@ async def answer_on(
     return asked.question
 
 
-async def _tell_hook(asked: Asked) -> bool:
-    """Have the hook that waits say the answer; False where none does: nothing was said then."""
-    if asked.claim is None or asked.claim.decision is None:
-        return False
+async def _tell_hook(asked: Asked, claim: Claim) -> None:
+    """Have the hook that waits say the answer; where none does, nothing was said, and the claim is not told."""
+    if claim.decision is None:
+        return
     try:
         async with asyncio.timeout(_HOOKED_S):
             await asked.hooked.wait()
     except TimeoutError:
-        return False
+        return
     hook = asked.hook
-    if not asked.question.open or hook is None or not hook.answer(asked.claim.decision):
-        return False
+    if not asked.question.open or hook is None:
+        return
+    claim.told = hook.answer(claim.decision)  # known before the hook that confirms it can come
+    if not claim.told:
+        return
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _CONFIRMED_S
     while hook.waits:
         if loop.time() > deadline:
-            return True  # a machine as slow as that: it may say it yet, so no key is pressed
+            return  # a machine as slow as that: it may say it yet, so no key is pressed
         await asyncio.sleep(_LOOK_S)
-    return hook.take_back()
+    claim.told = hook.take_back()
