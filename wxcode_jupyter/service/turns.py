@@ -70,6 +70,7 @@ class Turns:
         self._newest = ""  # the last prompt in the transcript
         self._answers: dict[str, _End | None] = {}  # how the transcript says that the turn of a prompt has ended
         self._known: set[str] = set()  # prompts of which a turn was made
+        self._known_as: dict[str, str] = {}  # by the hooks' prompt id the transcript's, where it is another
         self._unannounced: dict[str, str] = {}  # prompts of the transcript that no hook has reported, and their texts
         self._left: dict[str, Mapping[str, str]] = {}  # what runs on, as the last Stop of a prompt's turn has said
         self._over: dict[str, _End] = {}  # ends reported of prompts that are not known yet
@@ -160,19 +161,20 @@ class Turns:
         if self._standing is not None and OwnCommand.shows(event, self._standing):
             self.submit(self._standing)  # the user has pressed Enter himself
         self._changes += self._own.on_hook(event)
+        prompt_id = self._known_as.get(event.prompt_id or "", event.prompt_id)
         match event.name:
-            case "UserPromptSubmit" if event.prompt_id:
-                self._report(event.prompt_id, str(event.data.get("prompt", "")))
+            case "UserPromptSubmit" if prompt_id:
+                self._report(prompt_id, str(event.data.get("prompt", "")))
             case "Stop":
                 message = event.data.get("last_assistant_message")
                 said = message if isinstance(message, str) else None
-                self._left[event.prompt_id or (self._turn.prompt_id if self._turn else "")] = running(event.data)
-                self._end_reported(event.prompt_id, _End(CommandStatus.COMPLETED, said, over=False))
+                self._left[prompt_id or (self._turn.prompt_id if self._turn else "")] = running(event.data)
+                self._end_reported(prompt_id, _End(CommandStatus.COMPLETED, said, over=False))
             case "StopFailure":
                 error = event.data.get("error") or event.data.get("error_details") or "The turn failed."
                 message = event.data.get("last_assistant_message")
                 said = f"{error}: {message}" if message and message != error else str(error)
-                self._end_reported(event.prompt_id, _End(CommandStatus.FAILED, error=said))
+                self._end_reported(prompt_id, _End(CommandStatus.FAILED, error=said))
             case "SessionStart" if event.data.get("source") != "compact":  # which happens in the middle of a turn
                 self._cli_queue.clear()
                 self._unannounced.clear()
@@ -181,9 +183,9 @@ class Turns:
                     self._advance()
                 self.let_go()
             case "PreToolUse" | "PostToolUse" | "PermissionRequest":
-                self._skip_to(event.prompt_id)
+                self._skip_to(prompt_id)
                 if "agent_id" not in event.data:  # an agent in the background has the id of the turn that began it
-                    self._goes_on(event.prompt_id)
+                    self._goes_on(prompt_id)
 
     def on_entry(self, entry: Entry) -> None:
         """Take a new entry of the transcript."""
@@ -293,7 +295,6 @@ class Turns:
 
     def _conclude(self, *, more_hooks: bool = False) -> None:
         """Draw the conclusions about the turn that runs."""
-        self._drop_double()
         turn = self._turn
         if turn is not None and not turn.accepted and turn.prompt_id in self._taken:
             turn.accepted = True
@@ -303,16 +304,6 @@ class Turns:
             self._answers.pop(turn.prompt_id, None)
             self._turn = None
             self._finish(turn, turn.end)
-
-    def _drop_double(self) -> None:
-        """Go on to the turn of a prompt that 2.1.197, at a usage limit, has in the transcript under another id."""
-        turn, following = self._turn, self._next[0] if self._next else None
-        if turn is None or following is None or turn.command or not (turn.end and turn.end.over):
-            return
-        noted = turn.prompt_id not in self._taken and following.prompt_id in self._taken
-        if noted and same_prompt(following.text, turn.text):
-            self._turn = None
-            self._advance()
 
     def _finish(self, turn: _Turn, end: _End) -> None:
         left = self._left.pop(turn.prompt_id, None)
@@ -354,9 +345,7 @@ class Turns:
     def _begin(self, prompt_id: str, text: str) -> None:
         self._known.add(prompt_id)
         self._cli_queue.remove(text)
-        turn, command = self._turn, None
-        if turn and turn.prompt_id not in self._taken and turn.command and same_prompt(text, turn.command.text):
-            self._submitted, self._turn = turn.command, None  # reported before under the id of a turn unknown to us
+        command, ended_before = None, self._take_over(prompt_id, text)
         ours = self._submitted or self._standing
         if ours is not None and same_prompt(text, ours.text):
             command, self._submitted, self._standing = ours, None, None
@@ -365,8 +354,27 @@ class Turns:
             self._is_another(text)
         # While a turn runs this one waits in the CLI's queue, or the running one was ended without a word: what is
         # heard next, of which of the two, tells.
-        self._next.append(_Turn(command, prompt_id, text, end=self._over.pop(prompt_id, None)))
+        self._next.append(_Turn(command, prompt_id, text, end=self._over.pop(prompt_id, None) or ended_before))
         self._advance()
+
+    def _take_over(self, prompt_id: str, text: str) -> _End | None:
+        """Follow the turn that runs as this prompt's where that is the same, and return how it has ended, if it has.
+
+        2.1.197 has a prompt that runs into a usage limit in the transcript under an id that no hook knows, and behind
+        the entries of its end where it is the conversation's first.
+        """
+        turn, noted = self._turn, prompt_id in self._taken
+        if turn is None or turn.prompt_id in self._taken or not same_prompt(text, turn.text):
+            return None
+        if turn.command is None and not noted:
+            return None
+        self._submitted, self._turn = turn.command or self._submitted, None
+        if not noted:
+            return None  # reported once more: what was heard before was about another
+        self._known_as[turn.prompt_id] = prompt_id
+        if turn.prompt_id in self._left:
+            self._left[prompt_id] = self._left.pop(turn.prompt_id)
+        return turn.end
 
     def _join(self, text: str) -> None:
         """A prompt from the CLI's queue went into the turn that runs: ours, perhaps, which ends with it then."""
