@@ -1,13 +1,20 @@
 """The program of a session that is measured: echoes what is typed; ``^F<megabytes>;`` makes it print that much.
 
+It begins as claude does, with `SessionStart` and an input box, so that a session of ours counts as idle.
+
 ``^F0;`` never ends; ``^T<n>;`` shows a full-screen program: drawn once, then updated in a part of the screen, ten
 megabytes of it. What it prints ends with a line ``^Done``.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tty
+from itertools import pairwise
+from pathlib import Path
 
 LINE = b"12:00:00 \x1b[32mINFO\x1b[0m worker-7 handled the request in 12 ms, \x1b[1m200\x1b[0m bytes went out\r\n"
 BLOCK = LINE * (65_536 // len(LINE))
@@ -40,10 +47,21 @@ def full_screen(kind: int) -> None:
         write(b"\r\n" + text[:70] if kind else b"\x1b[%d;5H%s" % (5 + number % 15, text[:70] + b"\x1b[0;1m"))
 
 
+def begin() -> None:
+    """Report that the conversation has started, where there is somebody to report to, and show the box."""
+    options = dict(pairwise(sys.argv))
+    if settings := options.get("--settings"):
+        event = {"hook_event_name": "SessionStart", "session_id": options["--session-id"], "source": "startup"}
+        relay = json.loads(Path(settings).read_text())["hooks"]["SessionStart"][0]["hooks"][0]["command"]
+        subprocess.run(relay, shell=True, input=json.dumps(event).encode(), check=True)
+    rule = "─" * 40
+    write(f"{rule}\r\n❯ \r\n{rule}\r\nready\r\n".encode())
+
+
 def main() -> None:
     """Do what is typed."""
     tty.setraw(0)
-    write(b"ready\r\n")
+    begin()
     pending = b""
     while data := os.read(0, 4096):
         pending += data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -18,7 +19,7 @@ from tests.support.server import WxServer
 
 _CHILD = Path(__file__).with_name("child.py")
 #: A shell says the first word: an interpreter's start is not what is measured.
-COMMAND = ("/bin/sh", "-c", f"echo first; exec {sys.executable} -S {_CHILD}", "x")
+COMMAND = ("/bin/sh", "-c", f'echo first; exec {sys.executable} -S {_CHILD} "$@"', "x")
 _TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -56,12 +57,22 @@ class Rig:
         return f"{self.server.url}terminals/websocket/{self._http.post('api/terminals', json={}).json()['name']}"
 
     def open(self) -> str:
-        """Start a new terminal and wait until its program is ready; return the address."""
+        """Start a new terminal and wait until its program is ready, and its session idle; return the address."""
         url = self.start(self.create())
         client = self.attach(url)
         client.read_until(b"ready")
         client.close()
+        while self.binary and self._http.get(self._session(url)).json()["state"] != "idle":
+            time.sleep(0.02)
         return url
+
+    def end(self, url: str) -> None:
+        """End it, with its program: what floods would take part in all that is measured afterwards."""
+        if self.binary:
+            assert self._http.delete(self._session(url)).status_code == 200
+        else:
+            name = url.rpartition("/")[2]
+            assert self._http.delete(f"api/terminals/{name}").status_code == 204
 
     def attach(self, url: str, *, whole: bool = False, buffer_bytes: int = 0) -> Wire:
         """Attach a client."""
@@ -107,6 +118,9 @@ class Rig:
     def threads(self) -> int:
         """Return how many threads the server has."""
         return len(os.listdir(f"/proc/{self.server.pid}/task"))
+
+    def _session(self, url: str) -> str:
+        return url.removeprefix(self.server.url).removesuffix("terminal") + "session"
 
     def close(self) -> None:
         """Close the connections."""

@@ -69,6 +69,7 @@ def test_echo(beside: str, rigs: tuple[Rig, Rig], table: list[Row]) -> None:
             echo_ms(client, 50)
             if beside != "idle":
                 url = each.open()
+                stack.callback(each.end, url)
                 (_reader,) = stack.enter_context(each.readers(url, 1))
                 typist = each.attach(url, buffer_bytes=4096)
                 typist.read_screen()

@@ -41,31 +41,36 @@ class Kind(StrEnum):
     OTHER = "other"  # nothing recognised: still starting, or something new
 
 
-#: Looked for from top to bottom, the first that matches wins; the message tells the user what to do.
-_SCREENS: tuple[tuple[Kind, re.Pattern[str], str], ...] = (
+#: Looked for from top to bottom, the first that matches wins: of each group one phrase must be there, in small letters.
+#: The message tells the user what to do. Plain phrases: a session that works is looked at several times a second.
+_SCREENS: tuple[tuple[Kind, tuple[tuple[str, ...], ...], str], ...] = (
     (
         Kind.TRUST,
         # "No, exit" tells it from a permission menu whose command quotes it: the CLI takes a Yes there for more.
-        re.compile(r"(?=.*No, exit).*(?:trust this folder|Do you trust the files in this folder)", re.I | re.S),
+        (("trust this folder", "do you trust the files in this folder"), ("no, exit",)),
         "Claude Code asks whether this folder is trusted. Choose Yes in the terminal, or run `%wxmilestone trust`.",
     ),
     (
         Kind.BYPASS,
-        re.compile(r"Bypass Permissions mode.*(?:Yes, I accept|No, exit)", re.I | re.S),
+        (("bypass permissions mode",), ("yes, i accept", "no, exit")),
         "Claude Code warns of bypassPermissions. Accept it in the terminal, or choose another permission_mode.",
     ),
     (
         Kind.LOGIN,
-        re.compile(
-            r"Select login method|Choose the text style|Do you want to use this API key|Paste code here|"
-            r"Let's get started",
-            re.I,
+        (
+            (
+                "select login method",
+                "choose the text style",
+                "do you want to use this api key",
+                "paste code here",
+                "let's get started",
+            ),
         ),
         "Claude Code is not set up yet for this user (theme, login or API key). Answer it in the terminal.",
     ),
     (
         Kind.CONNECTION,
-        re.compile(r"Unable to connect to Anthropic services", re.I),
+        (("unable to connect to anthropic services",),),
         "Claude Code cannot reach its service. Check the network of the server (proxy, ANTHROPIC_BASE_URL).",
     ),
 )
@@ -152,9 +157,10 @@ def _find_box(lines: Sequence[str], cursor_row: int) -> tuple[int, int] | None:
 
 
 def _read_without_box(text: str, lines: Sequence[str]) -> Reading:
-    flat = re.sub(r"\s+", " ", text)
-    for kind, pattern, message in _SCREENS:
-        if pattern.search(flat):
+    flat = " ".join(text.split())
+    small = flat.lower()
+    for kind, groups, message in _SCREENS:
+        if all(any(phrase in small for phrase in group) for group in groups):
             return Reading(kind, None, False, message)
     if _MENU.search(flat):
         return Reading(Kind.MENU, None, False, _MENU_MESSAGE)

@@ -13,17 +13,19 @@ LIMIT_BYTES = 1 << 22
 
 
 class Keyboard:
-    """Types for one client, in a task of its own.
+    """Types for one client: at once what the terminal takes at once, the rest in a task of its own.
 
     So a program that does not read keeps its client neither from sending a signal nor from leaving. What was sent
     before a client left is still typed.
 
     Args:
         write: Types bytes; returns when the terminal has taken them.
+        write_now: Types what the terminal takes without waiting; returns the rest.
     """
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], write_now: Callable[[bytes], bytes]) -> None:
         self._write = write
+        self._write_now = write_now
         self._filter = ReplyFilter()
         self._keys = bytearray()
         self._leaving = False
@@ -31,6 +33,7 @@ class Keyboard:
         self._room = asyncio.Event()
         self._room.set()
         self._quiet = asyncio.Event()
+        self._quiet.set()
         self._task = asyncio.create_task(self._run())
 
     async def type(self, data: bytes) -> None:
@@ -38,7 +41,12 @@ class Keyboard:
         await self._room.wait()
         if self._task.done():
             raise TerminalClosed("The session has ended; nothing can be typed into it.")
-        self._keys += self._filter.feed(data)
+        keys = self._filter.feed(data)
+        if self._quiet.is_set():
+            keys = self._write_now(keys)
+            if not keys and not self._filter.pending:
+                return
+        self._keys += keys
         self._quiet.clear()
         if len(self._keys) >= LIMIT_BYTES:
             self._room.clear()
@@ -65,7 +73,7 @@ class Keyboard:
                 self._room.set()
                 if keys:
                     await self._write(keys)
-                elif not self._filter.pending:
+                if not self._keys and not self._filter.pending:
                     self._quiet.set()
         except TerminalClosed:
             return  # whoever follows the output is told

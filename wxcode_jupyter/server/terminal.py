@@ -121,7 +121,7 @@ class TerminalHandler(SocketHandler):
             return
         self._attachment = await self._dialect.attach(live, self._role)
         if self._role is Role.DRIVER:
-            self._keyboard = Keyboard(live.write_from_client)
+            self._keyboard = Keyboard(live.write_from_client, live.write_now)
         await self._dialect.show(live, self._attachment)
         await live.closed.wait()
         if self.service.sessions.closing and self.selected_subprotocol:

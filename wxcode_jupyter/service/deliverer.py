@@ -96,11 +96,22 @@ class Deliverer:
         if not await self.until_free():
             log.warning("Project %s: a delivery took long; a client's input is let through.", self._project_id)
         await self._terminal.write(data)
+        self._note_keys(data)
+
+    def write_now(self, data: bytes) -> bytes:
+        """Pass on what the terminal takes at once of a client's keys, outside a delivery; return the rest."""
+        rest = data if self.typing else self._terminal.write_now(data)
+        self._note_keys(data[: len(data) - len(rest)])
+        return rest
+
+    def _note_keys(self, data: bytes) -> None:
         if _NO_KEYS.sub(b"", data):
             self._client_typed_at = self._loop.time()
 
     async def until_free(self) -> bool:
         """Wait until nothing is being typed, for two seconds at most, and tell whether it is so."""
+        if not self.typing:
+            return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_INPUT_HOLD_S):
                 await self._free.wait()

@@ -152,6 +152,10 @@ class LiveSession:
         """Pass on a client's keys, never into the middle of a delivery."""
         await self._deliverer.write_from_client(data)
 
+    def write_now(self, data: bytes) -> bytes:
+        """Pass on what the terminal takes at once of a client's keys; return the rest, for ``write_from_client``."""
+        return self._deliverer.write_now(data)
+
     async def interrupt(self) -> None:
         """Press Esc where it ends something (`escape.py`); a text that is being delivered is submitted first.
 

@@ -24,6 +24,7 @@ FAMILY_GRACE_S = 1.0  # what is left of the session when its leader has ended: S
 
 _READ_BYTES = 1 << 16
 _READS_PER_ROUND = 16
+_SHORT_BYTES = 1 << 10
 _DRAIN_S = 0.1
 _REOPEN_POLL_S = 0.1
 _FAMILY_POLL_S = 0.02
@@ -107,6 +108,8 @@ class Child:
                     more = False
                     break
                 pieces.append(piece)
+                if len(piece) < _SHORT_BYTES:
+                    break  # most likely all: it is watched anyway
         except BlockingIOError:
             more = False
         except OSError as error:

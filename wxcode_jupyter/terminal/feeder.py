@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 from collections import deque
@@ -55,6 +56,14 @@ class Feeder:
             if not write.started and write in self._queue:
                 self._queue.remove(write)
             raise
+
+    def write_now(self, data: bytes) -> bytes:
+        """Write what the terminal takes at once, unless others are before; return the rest. Raises nothing."""
+        if self._closed or self._queue:
+            return data
+        with contextlib.suppress(OSError):  # a later ``write`` says what is wrong
+            return data[os.write(self._master, data[:_WRITE_BYTES]) :]
+        return data
 
     def push(self, data: bytes) -> None:
         """Write without waiting, in the same order; for the emulator's answers.

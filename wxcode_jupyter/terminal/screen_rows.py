@@ -7,6 +7,7 @@ rows keep the difference, and which row goes on in the next.
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 import unicodedata
 from typing import Any, NamedTuple
@@ -76,7 +77,8 @@ class Rows:
         self._cols = terminal.size[0]
         self.history = int(terminal.get("scrollback_rows", "size_t"))
         self._page: Any = None
-        self._known: dict[int, Cell | None] = {}  # by the cell's raw value, which means the same within a page
+        self._known: dict[int, Cell] = {}  # by the cell's raw value, which means the same within a page
+        self._pens = {PLAIN_PEN: PLAIN_PEN}  # one object each: they are compared for every cell
         self._cell, self._row = ffi.new("GhosttyCell*"), ffi.new("GhosttyRow*")
         self._style = init_sized("GhosttyStyle")
 
@@ -90,15 +92,16 @@ class Rows:
         wraps = ffi.new("bool*")
         check(lib.ghostty_row_get(self._row[0], lib.GHOSTTY_ROW_DATA_WRAP, wraps), "row_get")
         cells = []
+        out, known, get_cell = self._cell, self._known, lib.ghostty_grid_ref_cell
         for x in range(self._cols):
             ref.x = x
-            lib.ghostty_grid_ref_cell(ref, self._cell)
-            raw = self._cell[0]
-            cell = self._known.get(raw)
+            get_cell(ref, out)
+            cell = known.get(out[0])
             if cell is None:
+                raw = out[0]
                 cell, lasting = self._decode(ref, raw)
                 if lasting:
-                    self._known[raw] = cell
+                    known[raw] = cell
             cells.append(cell)
         return Row(cells, bool(wraps[0]))
 
@@ -115,6 +118,7 @@ class Rows:
         linked = bool(_cell_get(raw, "HAS_HYPERLINK", "bool*"))
         style = style_of(self._style)._replace(link=_uri(ref) if linked else "")
         pen = Pen(style, bool(_cell_get(raw, "PROTECTED", "bool*")))
+        pen = self._pens.setdefault(pen, pen)
         if tag == lib.GHOSTTY_CELL_CONTENT_CODEPOINT_GRAPHEME:
             return Cell(_grapheme(ref), _WIDTHS[wide], pen), False
         codepoint = _cell_get(raw, "CODEPOINT", "uint32_t*")
@@ -165,27 +169,41 @@ def _paint_cells(cells: list[Cell], to_margin: bool) -> str:
     while not to_margin and end and cells[end - 1] == _EMPTY:
         end -= 1
     parts: list[str] = []
-    pen, x = PLAIN_PEN, 0
+    before, x = PLAIN_PEN, 0
+    for pen, group in itertools.groupby(cells[:end], key=_PEN):
+        texts = [cell.text for cell in group]
+        text = "".join(texts)
+        if len(text) == len(texts) and text.isascii():  # nearly all that is written: a character a cell
+            parts += (pen.after(before), text)
+            before = pen
+        else:
+            before = _paint_others(parts, cells, x, x + len(texts), before, moves_on=x + len(texts) < end)
+        x += len(texts)
+    parts.append(PLAIN_PEN.after(before))
+    return "".join(parts)
+
+
+def _paint_others(parts: list[str], cells: list[Cell], x: int, end: int, before: Pen, *, moves_on: bool) -> Pen:
+    """Paint cells of one pen that may be blank, wide, or of several characters; return the pen after them."""
     while x < end:
         cell = cells[x]
         if cell.text or not cell.width:
             if cell.text:
-                change = cell.pen.after(pen)
+                change = cell.pen.after(before)
                 if not change and x and _may_join(cells[x - 1].text or cells[x - 2].text, cell.text):
                     change = _NOTHING
                 parts += (change, cell.text)
                 if _HALF_A_FLAG.fullmatch(cell.text):  # two columns in libghostty, one in xterm.js
                     parts.append(f"\x1b[{x + cell.width + 1}G")
-                pen = cell.pen
+                before = cell.pen
             x += 1
             continue
         run = x
         while run < end and cells[run] == cell:
             run += 1
-        parts += (cell.pen.after(pen), _blank(cell.pen, run - x, run < end))
-        pen, x = cell.pen, run
-    parts.append(PLAIN_PEN.after(pen))
-    return "".join(parts)
+        parts += (cell.pen.after(before), _blank(cell.pen, run - x, run < end or moves_on))
+        before, x = cell.pen, run
+    return before
 
 
 def _may_join(before: str, text: str) -> bool:
@@ -235,5 +253,6 @@ def _uri(ref: Any) -> str:
 _NOTHING = "\x1b\\"  # ends a string where none is; xterm.js joins no character to one before a sequence
 # Regional indicators (flags), skin tones, parts of Hangul syllables, zero-width joiners.
 _JOINING = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\u200c\u200d]")
+_PEN = operator.attrgetter("pen")
 _HALF_A_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]")
 _EMPTY = Cell("", 1, PLAIN_PEN)

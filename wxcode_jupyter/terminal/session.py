@@ -27,6 +27,8 @@ from .subscribers import Subscribers
 from .timeline import SizeTimeline
 
 _REDRAW_S = 0.2
+_SNAPSHOT_S = 30.0  # how long a snapshot is kept for others, and
+_NEAR_BYTES = 64 << 10  # how much may follow it
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class TerminalSession:
         self._replays = False
         self._subscribers = Subscribers()
         self._client_watchers = Subscribers()
-        self._taking: dict[int, asyncio.Future[Snapshot]] = {}  # history -> the newest snapshot
+        self._snapshots: dict[int, asyncio.Future[Snapshot]] = {}  # by history rows, the newest
         self._closed = asyncio.Event()
         self._discarded = False
         self._loop = asyncio.get_running_loop()
@@ -115,6 +117,10 @@ class TerminalSession:
             raise TerminalClosed("The session is being ended; nothing can be typed into it.")
         await self._feeder.write(data)
 
+    def write_now(self, data: bytes) -> bytes:
+        """Type what the terminal takes without waiting; return the rest: all of it where others are before."""
+        return data if self.lost else self._feeder.write_now(data)
+
     def read(self, offset: int, limit: int) -> Chunk:
         """Return what the journal has from ``offset`` on, without waiting; see ``journal.Chunk`` for gaps."""
         return self._journal.read(offset, limit)
@@ -131,14 +137,17 @@ class TerminalSession:
     async def snapshot(self, history: int = 1000) -> Snapshot:
         """Return the screen, with at most ``history`` rows of scrollback, as bytes for a terminal that joins now.
 
-        What follows is in the journal from ``Snapshot.offset`` on. Where the screen is not known exactly, the program
-        is asked to draw it again.
+        What follows is in the journal from ``Snapshot.offset`` on: up to 64 KiB of it are older than this call. Where
+        the screen is not known exactly, the program is asked to draw it again.
+
+        Raises:
+            TerminalClosed: The session was discarded.
         """
         self._sizes.flush()
-        taking = self._taking.get(history)
-        if taking is None or taking.done():  # one that is under way will do: what follows it is in the journal
-            taking = self._taking[history] = asyncio.ensure_future(self._screen.snapshot(history))
-            taking.add_done_callback(lambda taken: taken.cancelled() or taken.exception())
+        taking = self._snapshots.get(history)
+        if taking is None or (taking.done() and self.head - taking.result().offset > _NEAR_BYTES):
+            taking = self._snapshots[history] = asyncio.ensure_future(self._screen.snapshot(history))
+            taking.add_done_callback(lambda taken: self._keep_snapshot(history, taken))
         snapshot = await asyncio.shield(taking)
         if not snapshot.exact:
             self._ask_for_redraw(snapshot)
@@ -238,8 +247,20 @@ class TerminalSession:
     def _close_unused(self) -> None:
         """Free what nobody needs any more of a session that has been discarded."""
         self._screen.close()
+        self._snapshots.clear()
         if not self._attachments:
             self._journal.close()
+
+    def _keep_snapshot(self, history: int, taken: asyncio.Future[Snapshot]) -> None:
+        """Keep it for those who come soon after, if it is any good."""
+        if taken.cancelled() or taken.exception() or not taken.result().exact:
+            self._drop_snapshot(history, taken)
+        else:
+            self._loop.call_later(_SNAPSHOT_S, self._drop_snapshot, history, taken)
+
+    def _drop_snapshot(self, history: int, taken: asyncio.Future[Snapshot]) -> None:
+        if self._snapshots.get(history) is taken:
+            del self._snapshots[history]
 
     async def _ask(self, polite: Callable[[], Awaitable[None]], grace_s: float) -> None:
         try:

@@ -269,6 +269,20 @@ async def test_a_snapshot_and_the_output_after_it_make_the_screen(bench: Bench) 
     assert (shown.lines, shown.cursor) == (truth.lines, truth.cursor)
 
 
+async def test_who_comes_soon_after_gets_the_same_snapshot_unless_much_has_followed(bench: Bench) -> None:
+    session = await bench.open(shell("seq 1 100; read line; echo more; read line; seq 1 20000; echo over; read line"))
+    await output_until(session, b"100")
+    first = await session.snapshot()
+    await session.write(b"x\n")
+    await output_until(session, b"more")
+    assert await session.snapshot() is first
+    assert (await session.snapshot(history=0)).offset > first.offset  # that was never taken before
+    await session.write(b"x\n")
+    await output_until(session, b"over")
+    later = await session.snapshot()
+    assert (later.exact, later.offset) == (True, session.head)
+
+
 async def test_where_no_emulator_knows_the_screen_the_journal_is_replayed_and_a_redraw_asked_for(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
