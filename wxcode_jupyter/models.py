@@ -206,6 +206,31 @@ class ClaudeSession:
     created_at: datetime = field(default_factory=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One entry of a project's history: what was asked in a conversation since it became the project's.
+
+    Attributes:
+        claude_session_id: The conversation; the same one again where the user went back to it.
+        cause: Why it became the project's.
+        created_at: When it did (UTC).
+        current: Whether it is the project's now.
+        born: Whether anything was ever asked in it; else there is nothing to go back to.
+        kept: Whether its transcript is there: the CLI's own, or the copy from which that is restored.
+        milestones: The names of the milestones that commands of ours worked on in it, in order.
+        first_prompt: What was asked first in the conversation, as its transcript has it; None where nothing is known.
+    """
+
+    claude_session_id: str
+    cause: LineageCause
+    created_at: datetime
+    current: bool = False
+    born: bool = False
+    kept: bool = False
+    milestones: tuple[str, ...] = ()
+    first_prompt: str | None = None
+
+
 class QuestionKind(StrEnum):
     """What kind of thing Claude waits for."""
 

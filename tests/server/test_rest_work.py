@@ -102,6 +102,15 @@ class TestSessions:
 
         assert error["details"] == {"field": "fresh"}
 
+    def test_a_new_conversation_and_an_earlier_one(self, api: Api, path: str) -> None:
+        body = {"fresh": True, "claude_session_id": "11111111-2222-4333-8444-555555555555"}
+        assert "only one" in api.refused("POST", f"{path}/session", 400, "invalid_body", json=body)["message"]
+
+    def test_the_way_back_to_what_was_never_the_projects_or_never_asked(self, api: Api, path: str) -> None:
+        body = {"claude_session_id": "11111111-2222-4333-8444-555555555555"}
+        assert "history" in api.refused("POST", f"{path}/session", 404, "not_found", json=body)["message"]
+        assert api.get(f"{path}/conversations").json()["conversations"] == []
+
 
 class TestCommands:
     @pytest.mark.parametrize(

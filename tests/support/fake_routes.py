@@ -208,6 +208,8 @@ class FakeRoutes(FakeWorld):
                 return 200, self.gsd
             case ("POST", ["gsd", "init"]):
                 return self._init(identifier, body["brief"])
+            case ("GET", ["conversations"]):
+                return 200, {"conversations": self.conversations}
             case ("GET", ["questions"]):
                 asked = self.questions.get(identifier, [])
                 return 200, {"questions": asked, "total": len(asked)}

@@ -26,6 +26,7 @@ class FakeWorld:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.gsd: dict[str, Any] = no_gsd()
+        self.conversations: list[dict[str, Any]] = []  # every project's
         self.questions: dict[str, list[dict[str, Any]]] = {}
         self.steps: deque[Callable[[], None]] = deque()
         self.summary: dict[str, Any] = {}  # what the summary of every command has

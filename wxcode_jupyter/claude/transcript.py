@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,6 +142,20 @@ def keep(path: str, folder: str) -> bool:
     return True
 
 
+def restore(path: str, folder: str) -> bool:
+    """Put a transcript that is gone back at ``path``, from the link that ``keep`` has made; tell whether it was done.
+
+    Raises:
+        OSError: The folder cannot be made, or the link.
+    """
+    kept = kept_at(folder, Path(path).stem)
+    if os.path.exists(path) or not os.path.exists(kept):
+        return False
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    os.link(kept, path)
+    return True
+
+
 class Transcript:
     """Follows one transcript file.
 
@@ -160,6 +175,13 @@ class Transcript:
         with self._tolerance():
             entries.extend(self._entries())
         return entries
+
+    def first(self, kind: Kind) -> str | None:
+        """Return the text of the first entry of a kind from here on, and read no further."""
+        found: list[str] = []
+        with self._tolerance():
+            found.extend(islice((entry.text for entry in self._entries() if entry.kind == kind), 1))
+        return found[0] if found else None
 
     def skip(self) -> None:
         """Pass over what is complete in the file now, at a cost that does not depend on its length.
@@ -192,6 +214,11 @@ class Transcript:
                         yield entry
         finally:
             os.close(fd)
+
+
+def first_prompt(path: str) -> str | None:
+    """Return what was asked first, without reading further; None where nothing is known."""
+    return Transcript(path).first("prompt")
 
 
 def load_all(path: str) -> list[Entry]:

@@ -25,7 +25,9 @@ from ..models import (
     Attention,
     Command,
     CommandStatus,
+    Conversation,
     Event,
+    LineageCause,
     Milestone,
     MilestoneStatus,
     ProjectOptions,
@@ -123,6 +125,12 @@ def session(body: Json, project_id: str) -> SessionInfo:
         message=str(body.get("message") or ""),
         screen=str(body.get("screen") or (attention.screen if attention else "")),
     )
+
+
+def conversation(body: Json) -> Conversation:
+    """Parse an entry of a project's history."""
+    cause, milestones = _enum(LineageCause, body["cause"]), tuple(map(str, body.get("milestones") or ()))
+    return _build(Conversation, body, cause=cause, milestones=milestones)
 
 
 def question(body: Json) -> Question:

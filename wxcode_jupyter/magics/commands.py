@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..client import GsdStatus, Project, asks_for_trust
 from ..errors import AttentionNeeded, InvalidPath, NotFound
-from ..models import MilestoneStatus, SessionInfo
+from ..models import Conversation, MilestoneStatus, SessionInfo
 from .context import Context
 from .grammar import Line, Mistake
 from .output import save_output
@@ -97,10 +97,33 @@ def status(context: Context, line: Line) -> Result:
 def resume(context: Context, line: Line) -> Result:
     """Attach to the live session, or resume the conversation, or begin a new one."""
     client, found = context.client, context.project(line["project"])
-    client.start_session(found, fresh=bool(line["fresh"]), now=bool(line["now"]))
+    earlier = _earlier(client.conversations(found), line) if line["session"] else None
+    client.start_session(found, fresh=bool(line["fresh"]), now=bool(line["now"]), claude_session_id=earlier)
     context.partial = lambda: current_session(client, client.get_project(found))
     notice_trouble(context, found)
     return current_session(client, client.get_project(found)).follows(context.live("session", found.id))
+
+
+def history(context: Context, line: Line) -> Result:
+    """List the project's conversations."""
+    client, found = context.client, context.project(line["project"])
+
+    def look() -> Listing[Conversation]:
+        notes = ("`%wxmilestone resume --session ID` goes back to one of them; the beginning of its id will do.",)
+        return Listing(items=client.conversations(found), title=f"{found.name}: history", notes=notes, _again=look)
+
+    return look()
+
+
+def _earlier(conversations: Sequence[Conversation], line: Line) -> str:
+    """Return the id that begins as the one on the line does."""
+    known = {each.claude_session_id for each in conversations if each.claude_session_id.startswith(line["session"])}
+    if line["fresh"]:
+        raise Mistake("--fresh begins a new conversation, and --session goes back: one of them.", line.subcommand.usage)
+    if len(known) != 1:
+        what = f"{len(known)} conversations begin" if known else "No conversation of this project begins"
+        raise Mistake(f"{what} with {line['session']!r}: `%wxmilestone history` lists them.", line.subcommand.usage)
+    return known.pop()
 
 
 def log(context: Context, line: Line) -> Result:

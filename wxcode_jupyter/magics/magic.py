@@ -30,6 +30,7 @@ _PLAIN: dict[str, Plain] = {
     "next": gsd.next_step,
     "run": running.run,
     "resume": commands.resume,
+    "history": commands.history,
     "wait": waiting.wait,
     "questions": asking.questions,
     "answer": asking.answer,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from ..client import Check, Project
 from ..client.describe import describe
 from ..evidence import CommandSummary
-from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Question, SessionInfo, SessionState
+from ..models import (
+    Command,
+    CommandStatus,
+    Conversation,
+    Event,
+    Milestone,
+    MilestoneStatus,
+    Question,
+    SessionInfo,
+    SessionState,
+)
 from .cards import Badge, Now, Tone, clean_line, clock
 from .evidence import Evidence
 
@@ -43,6 +53,12 @@ def row(item: object) -> list[str | Badge]:
             return [item.element_name, milestone_badge(item), item.id]
         case Command():
             return [clock(item.created_at), command_badge(item), title(item)]
+        case Conversation():
+            state = "now" if item.current else "kept" if item.kept else "gone" if item.born else "empty"
+            tone: Tone = "good" if item.current else "bad" if state == "gone" else "quiet"
+            asked = clean_line(item.first_prompt or "", _TITLE_LIMIT)
+            about = "; ".join(filter(None, (*item.milestones, asked)))
+            return [clock(item.created_at), Badge(state, tone), item.claude_session_id[:8], item.cause.value, about]
         case Question():
             by = Badge(item.answered_by or ("waits" if item.open else "dropped"), "needed" if item.open else "quiet")
             return [clock(item.asked_at), by, f"{item.title} -> {'; '.join(item.answer) or '?'}"]

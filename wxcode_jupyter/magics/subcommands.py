@@ -119,9 +119,13 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "the return visit: attach to the live session, or resume the conversation",
             options=(
                 Option(("--fresh",), "begin a new conversation; the old id is kept in the lineage"),
+                Option(("--session",), "go back to an earlier conversation of `history`", "ID", "value"),
                 Option(("--now",), "send what a usage limit holds in the queue at once"),
                 *_COMMON,
             ),
+        ),
+        Subcommand(
+            "history", "the project's conversations: since when and why, milestones, the first prompt", options=_COMMON
         ),
         Subcommand(
             "send",

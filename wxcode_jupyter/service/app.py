@@ -18,6 +18,7 @@ from .doctor import Doctor
 from .events import EventLog
 from .forks import Forks
 from .gsd import Gsd
+from .history import History
 from .milestones import Milestones
 from .projects import Projects
 from .rewind import Rewinds
@@ -44,6 +45,7 @@ class Service:
         self.checkpoints = Checkpoints(config, self.store, self.events)
         self.summaries = Summaries(config, self.store, self.checkpoints)
         self.milestones = Milestones(config, self.store, self.events, self.commands, self.checkpoints)
+        self.history = History(config, self.store)
         self.gsd = Gsd(config, self.store, self.commands)
         self.rewinds = Rewinds(config, self.store, self.events, self.sessions, self.checkpoints)
         self.forks = Forks(config, self.store, self.events, self.sessions, self.projects, self.checkpoints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from ..claude import transcript
 from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
-from ..errors import CliMissing
+from ..errors import CliMissing, ConversationUnknown, NotFound
 from ..models import ClaudeSession, LineageCause, OutputProject, ProjectOptions, TermSize
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
@@ -23,6 +24,8 @@ from .outbox import Outbox
 from .pictures import Pictures
 from .recorder import Recorder
 from .recovery import remove_folder
+
+log = logging.getLogger(__name__)
 
 _SIZE = TermSize(40, 120)
 
@@ -68,6 +71,7 @@ class Launcher:
         outbox: Outbox,
         *,
         fresh: bool,
+        back_to: str | None,
         conflict: Callable[[], None],
     ) -> Launched:
         """Run the CLI in the workspace, the second of the folders that are claimed for it.
@@ -78,17 +82,26 @@ class Launcher:
             environment: The CLI's.
             outbox: Takes what the session does to the store.
             fresh: Begin a new conversation.
+            back_to: Go back to this conversation, which was the project's before; None for the present one.
             conflict: Called when another host's conversation became the project's first.
 
         Raises:
-            ConversationUnknown: what the project's document has for an id is none.
+            NotFound: ``back_to`` was never the project's.
+            ConversationUnknown: what the project's document has for an id is none, or nothing was ever asked in
+                ``back_to``.
             SpawnFailed: it cannot be started; nothing is left of it.
         """
         project_id, workspace = project.id, owns[1]
         options = await self._store.get_options(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
         entry = await Lineage(self._store, project_id).current()
+        if back_to is not None:
+            entry = await self._find_earlier(project_id, back_to)
         resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
+        if back_to is not None and resume is None:
+            raise ConversationUnknown(f"Nothing was ever asked in conversation {back_to}: there is nothing to resume.")
+        if entry is not None and resume is not None:
+            self._restore_transcript(entry, environment, workspace)
         spool = HookSpool(folder)
         spool.install(tui=self._config.tui)
         line = command_line(
@@ -152,6 +165,26 @@ class Launcher:
             await self._store.mark_born(entry.output_project_id, entry.claude_session_id, path)
             return entry.claude_session_id, None
         return None, LineageCause.UNBORN
+
+    async def _find_earlier(self, project_id: str, claude_session_id: str) -> ClaudeSession:
+        for entry in reversed(await self._store.load_lineage(project_id)):
+            if entry.claude_session_id == claude_session_id:
+                return entry
+        raise NotFound(
+            f"Conversation {claude_session_id} was never this project's; `%wxmilestone history` lists those that were."
+        )
+
+    def _restore_transcript(self, entry: ClaudeSession, environment: dict[str, str], workspace: str) -> None:
+        """Put the transcript back where the CLI looks for it, if it was deleted there and we have kept it."""
+        path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
+        folder = transcript.folder_of_links(self._config.data_dir, entry.output_project_id)
+        try:
+            restored = transcript.restore(path, folder)
+        except OSError as error:  # the CLI says that it does not know the conversation, and then the user is told
+            log.warning("Project %s: %s cannot be restored: %s", entry.output_project_id, path, error)
+        else:
+            if restored:
+                log.info("Project %s: %s was gone, and was restored from the copy.", entry.output_project_id, path)
 
     def _trusts(self, options: ProjectOptions, workspace: str) -> bool:
         root = os.path.realpath(self._config.workspace_root)

@@ -402,8 +402,6 @@ class LiveSession:
                 "the project was in another folder or HOME). The id is kept. Bring the transcript back and resume, or "
                 "begin a new conversation with `%wxmilestone resume --fresh`; the old id stays in the lineage."
             )
-            if kept := self.recorder.kept_transcript(self.claude_session_id):
-                self._message += f" A copy of the transcript was kept: {kept}"
             self._attention = Attention("conversation_unknown", self._message, self._watch.text)
         else:
             self._attention = None

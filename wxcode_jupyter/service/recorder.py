@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -114,11 +113,6 @@ class Recorder:
                 )
 
         self._outbox.put(write)
-
-    def kept_transcript(self, claude_session_id: str) -> str | None:
-        """Return the hard link that keeps a conversation's transcript, if there is one."""
-        path = transcript.kept_at(self._links_folder, claude_session_id)
-        return path if os.path.exists(path) else None
 
     # -- commands -------------------------------------------------------------------------------------------------
 

@@ -144,21 +144,23 @@ class Sessions:
 
     # -- starting and stopping --------------------------------------------------------------------------------------
 
-    async def start(self, project_id: str, *, fresh: bool = False) -> SessionInfo:
+    async def start(self, project_id: str, *, fresh: bool = False, claude_session_id: str | None = None) -> SessionInfo:
         """Start or resume the project's session, or return the live one.
 
         Returns as soon as the process runs (state ``starting``). ``fresh`` begins a new conversation; the old id stays
-        in the lineage.
+        in the lineage. ``claude_session_id`` goes back to one that was the project's before.
 
         Raises:
-            NotFound, InvalidPath, CliMissing, TooManySessions, HeldElsewhere, SpawnFailed: nothing was started.
-            SessionAlive: ``fresh`` was asked for while a session lives.
-            ConversationUnknown: what the project's document has for an id is none; ``fresh`` begins a new one.
+            NotFound: there is no such project, or the conversation was never this project's.
+            InvalidPath, CliMissing, TooManySessions, HeldElsewhere, SpawnFailed: nothing was started.
+            SessionAlive: ``fresh``, or another conversation, was asked for while a session lives.
+            ConversationUnknown: what the project's document has for an id is none; ``fresh`` begins a new one. Or
+                nothing was ever asked in the conversation to go back to.
             StoreUnavailable: which conversation is the project's cannot be known now.
         """
         if self._closing:
             raise SessionNotRunning("The server is shutting down; start the session at the next one.")
-        starting = asyncio.create_task(self._start(project_id, fresh=fresh))
+        starting = asyncio.create_task(self._start(project_id, fresh=fresh, back_to=claude_session_id))
         self._starts.add(starting)
         starting.add_done_callback(self._starts.discard)
         # Shielded: whoever goes away in the middle must not leave a process behind that nobody follows.
@@ -222,7 +224,7 @@ class Sessions:
         """Return the environment of a CLI in this folder."""
         return self._launcher.environment(workspace)
 
-    async def _start(self, project_id: str, *, fresh: bool) -> SessionInfo:
+    async def _start(self, project_id: str, *, fresh: bool, back_to: str | None) -> SessionInfo:
         async with self._locks[project_id]:
             present = self._live.get(project_id)
             if present is not None and self._idle.ends(project_id):
@@ -231,6 +233,8 @@ class Sessions:
                 self._idle.touch(project_id)
                 if fresh:
                     raise SessionAlive("A session lives; stop it before you begin a new conversation.")
+                if back_to not in (None, present.claude_session_id):
+                    raise SessionAlive("A session lives in another conversation; stop it before you go back.")
                 return await self.info(project_id)
             alive = sum(session.state.live for session in self._live.values()) + self._launching
             if alive >= self._config.max_sessions:
@@ -239,12 +243,12 @@ class Sessions:
                 )
             self._launching += 1
             try:
-                await self._launch(project_id, fresh=fresh)
+                await self._launch(project_id, fresh=fresh, back_to=back_to)
             finally:
                 self._launching -= 1
             return await self.info(project_id)
 
-    async def _launch(self, project_id: str, *, fresh: bool) -> None:
+    async def _launch(self, project_id: str, *, fresh: bool, back_to: str | None) -> None:
         project = await self._store.get_project(project_id)
         async with self._pool.claim(place := place_of(self._config, project_id)):
             await self._write_pending(project_id)
@@ -260,6 +264,7 @@ class Sessions:
                     environment,
                     self._outboxes[project_id],
                     fresh=fresh,
+                    back_to=back_to,
                     conflict=lambda: self._on_conflict(project_id),
                 )
                 self._live[project_id] = launched.session

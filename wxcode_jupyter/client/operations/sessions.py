@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...models import SessionInfo
+from ...models import Conversation, SessionInfo
 from .. import parse
 from ..terminal import TerminalAddress
 from ..values import Project
@@ -19,18 +19,36 @@ class SessionOperations(Operations):
         """Return the session as it is now; a project without one has state ``stopped``."""
         return self._session("GET", project)
 
-    def start_session(self, project: Project | str, *, fresh: bool = False, now: bool = False) -> SessionInfo:
+    def start_session(
+        self,
+        project: Project | str,
+        *,
+        fresh: bool = False,
+        now: bool = False,
+        claude_session_id: str | None = None,
+    ) -> SessionInfo:
         """Start or resume the conversation, or return the live session; it may still be ``starting`` then.
 
         Args:
             project: Which.
             fresh: Begin a new conversation; the old id stays in the lineage.
             now: Send what a usage limit holds (``limited_until``) at once.
+            claude_session_id: Go back to this conversation, one of ``conversations``; no session may live in another.
         """
-        body = {name: True for name, given in (("fresh", fresh), ("now", now)) if given}
+        body: dict[str, Any] = {name: True for name, given in (("fresh", fresh), ("now", now)) if given}
+        if claude_session_id is not None:
+            body["claude_session_id"] = claude_session_id
         return self._session("POST", project, body=body, repeatable=not fresh)
 
     resume = start_session
+
+    def conversations(self, project: Project | str) -> tuple[Conversation, ...]:
+        """Return the project's history, oldest first: an entry for each time that a conversation became its own."""
+        key = key_of(project)
+        body = self._router.request("GET", f"output-projects/{key}/conversations", project_id=key)
+        return parse.checked(
+            lambda body: tuple(map(parse.conversation, body["conversations"])), body, "a project's conversations"
+        )
 
     def stop(self, project: Project | str) -> SessionInfo:
         """End the session: politely, then SIGTERM, then SIGKILL. The conversation can be resumed."""

@@ -21,7 +21,15 @@ from .milestones import (
     StartHandler,
 )
 from .projects import GsdHandler, GsdInitHandler, ProjectHandler, ProjectsHandler
-from .sessions import InterruptHandler, OutputHandler, RecordingHandler, ScreenHandler, SessionHandler, TrustHandler
+from .sessions import (
+    ConversationsHandler,
+    InterruptHandler,
+    OutputHandler,
+    RecordingHandler,
+    ScreenHandler,
+    SessionHandler,
+    TrustHandler,
+)
 
 #: Ids are matched loosely here and strictly in ``endpoint``, so that a bad one is 400 and not 404.
 _ID = r"([^/]+)"
@@ -35,6 +43,7 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     (f"/output-projects/{_ID}/session", SessionHandler),
     (f"/output-projects/{_ID}/session/interrupt", InterruptHandler),
     (f"/output-projects/{_ID}/session/trust", TrustHandler),
+    (f"/output-projects/{_ID}/conversations", ConversationsHandler),
     (f"/output-projects/{_ID}/commands", CommandsHandler),
     (f"/output-projects/{_ID}/questions", QuestionsHandler),
     (f"/questions/{_ID}/answer", AnswerHandler),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
+from ...errors import InvalidBody
 from ...terminal import render
 from ...terminal.attachment import Role
 from ...terminal.screen import ScreenView
@@ -33,12 +34,24 @@ class SessionHandler(WxcodeHandler):
         body = self.body("SessionStart")
         if body.get("now"):
             await self.service.sessions.lift_limit(project_id)
-        self.reply(await self.service.sessions.start(project_id, fresh=bool(body.get("fresh", False))))
+        fresh, earlier = bool(body.get("fresh", False)), body.get("claude_session_id")
+        if fresh and earlier:
+            raise InvalidBody("A new conversation and an earlier one: only one of them can go on.", field="fresh")
+        self.reply(await self.service.sessions.start(project_id, fresh=fresh, claude_session_id=earlier))
 
     @endpoint("execute", SESSION)
     async def delete(self, project_id: str) -> None:
         """End it."""
         self.reply(await self.service.sessions.stop(project_id))
+
+
+class ConversationsHandler(WxcodeHandler):
+    """``/output-projects/{id}/conversations``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """List the conversations that are the project's, or were."""
+        self.reply({"conversations": await self.service.history.load(project_id)})
 
 
 class InterruptHandler(WxcodeHandler):

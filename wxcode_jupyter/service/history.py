@@ -1,0 +1,74 @@
+"""A project's history: its conversations, in the order in which they became its own, and what was asked in them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+
+from ..claude import transcript
+from ..errors import NotFound
+from ..models import ClaudeSession, Conversation, OutputProject
+from ..store.base import Store
+from .config import Config
+
+_PAGE = 1000
+
+
+class History:
+    """Reads it from lineage, commands and transcripts."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config = config
+        self._store = store
+
+    async def load(self, project_id: str) -> list[Conversation]:
+        """Return the project's conversations, the oldest first. Raises ``NotFound`` where there is no such project."""
+        project = await self._store.get_project(project_id)
+        lineage = await self._store.load_lineage(project_id)
+        milestones = await self._milestones(project_id)
+        found = []
+        for entry in lineage:
+            path = await asyncio.to_thread(self._find, project, entry)
+            prompt = await asyncio.to_thread(transcript.first_prompt, path) if path else None
+            found.append(
+                Conversation(
+                    entry.claude_session_id,
+                    entry.cause,
+                    entry.created_at,
+                    current=entry is lineage[-1],
+                    born=entry.born,
+                    kept=path is not None,
+                    milestones=tuple(milestones[entry.claude_session_id]),
+                    first_prompt=prompt,
+                )
+            )
+        return found
+
+    def _find(self, project: OutputProject, entry: ClaudeSession) -> str | None:
+        workspace = os.path.realpath(project.workspace_path)
+        own = transcript.find(self._config.environment, workspace, entry.claude_session_id, known=entry.transcript_path)
+        folder = transcript.folder_of_links(self._config.data_dir, project.id)
+        paths = (own, transcript.kept_at(folder, entry.claude_session_id))
+        return next((path for path in paths if os.path.exists(path)), None)
+
+    async def _milestones(self, project_id: str) -> dict[str, list[str]]:
+        """Return the names of the milestones by the conversation that their commands went into."""
+        found: dict[str, dict[str, None]] = defaultdict(dict)
+        skip = 0
+        while True:
+            page = await self._store.list_commands(project_id, skip=skip, limit=_PAGE)
+            for command in page.items:
+                if command.milestone_id is not None and command.claude_session_id is not None:
+                    found[command.claude_session_id][command.milestone_id] = None
+            skip += len(page.items)
+            if len(page.items) < _PAGE:
+                break
+        names = {of: [await self._name(identifier) for identifier in each] for of, each in found.items()}
+        return defaultdict(list, names)
+
+    async def _name(self, milestone_id: str) -> str:
+        try:
+            return (await self._store.get_milestone(milestone_id)).element_name
+        except NotFound:  # another program has deleted it
+            return milestone_id
