@@ -48,6 +48,11 @@ def find(environ: Mapping[str, str], *, start: bool = True, say: Callable[[str],
     return headless.ensure(environ, probe=probe, announced=announced, say=say)
 
 
+def running() -> Iterator[Endpoint]:
+    """Yield the servers of this user that answer and have us, the newest first."""
+    return _answering(announced(), lambda info: True)
+
+
 def probe(endpoint: Endpoint, *, timeout_s: float = _PROBE_TIMEOUT_S) -> ServerInfo:
     """Return what the server says about itself. Raises ``ServerUnreachable`` when it is none of ours."""
     transport = Transport(endpoint, timeout_s=timeout_s, sleep=lambda pause_s: None)

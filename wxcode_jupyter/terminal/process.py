@@ -132,6 +132,25 @@ class KeeperClient:
             os.close(folder_fd)
 
     @classmethod
+    async def find(cls, folder: str) -> KeeperClient | None:
+        """Connect to the keeper of ``folder`` if one runs there; nothing is made or started.
+
+        Raises:
+            KeeperUnavailable: It does not answer, speaks another version, or the folder is not private.
+        """
+        folder = os.path.abspath(folder)  # noqa: ASYNC240  (computes only)
+        if not os.path.isdir(folder):  # noqa: ASYNC240  (one look)
+            return None
+        try:
+            folder_fd = rendezvous.open_folder(folder)
+        except OSError as error:
+            raise KeeperUnavailable(f"The keeper's folder cannot be used: {error}") from error
+        try:
+            return await cls._try_connect(folder, folder_fd)
+        finally:
+            os.close(folder_fd)
+
+    @classmethod
     async def _try_connect(cls, folder: str, folder_fd: int) -> KeeperClient | None:
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
