@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,14 @@ get_config().ServerApp.authorizer_class = HeaderAuthorizer
 """
 
 
-def make_server(folder: Path, **options: Any) -> WxServer:
-    """Return a server that is not started; servers made with the same folder share everything but their port."""
+def make_server(folder: Path, *, variables: Mapping[str, str] | None = None, **options: Any) -> WxServer:
+    """Return a server that is not started; servers made with the same folder share everything but their port.
+
+    Args:
+        folder: Its home, and where its private folders are.
+        variables: More of its environment.
+        options: Those of ``WxServer``.
+    """
     config = folder / "jupyter" / "config"
     config.mkdir(parents=True, exist_ok=True)
     config.joinpath("jupyter_config.py").write_text(_AUTHORIZER)
@@ -38,6 +44,7 @@ def make_server(folder: Path, **options: Any) -> WxServer:
     home.mkdir(exist_ok=True)
     folder.joinpath("workspaces").mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "SERVER_TAG": str(folder)}
+    environment |= variables or {}
     return WxServer(folder, environment, STAND_IN, **options)
 
 

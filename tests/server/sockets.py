@@ -112,7 +112,7 @@ class Socket:
         await self.wait_closed()
 
 
-def connect_and_never_read(server: WxServer, path: str, protocol: str = "") -> socket.socket:
+def connect_and_never_read(server: WxServer, route: str, protocol: str = "") -> socket.socket:
     """Return a socket that has become a WebSocket, has attached, and from which nothing is read any more."""
     address = server.url.partition("//")[2].rstrip("/")
     host, _, port = address.partition(":")
@@ -120,7 +120,7 @@ def connect_and_never_read(server: WxServer, path: str, protocol: str = "") -> s
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     asked = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
     request = (
-        f"GET /{API}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"
+        f"GET /{route} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"
         f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n{asked}"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )

@@ -18,7 +18,7 @@ from tornado.websocket import WebSocketClientConnection, WebSocketError
 
 from tests.server.api import Api
 from tests.server.conftest import make_server
-from tests.server.sockets import TIMEOUT_S, connect
+from tests.server.sockets import TIMEOUT_S, Socket, connect, connect_and_never_read
 from tests.support.server import WxServer
 from tests.support.terminal import until
 
@@ -149,6 +149,25 @@ async def test_a_session_is_a_terminal_of_jupyters(lab_server: WxServer) -> None
         assert third.frames[-1] == ["disconnect", 1]
         await until(lambda: names(lab_server) == [])
         assert ask(lab_server, "GET", f"api/terminals/{name}").status_code == 404
+
+
+async def test_a_panel_that_never_reads_is_let_go_all_the_same(lab_server: WxServer) -> None:
+    with session(lab_server, "stuck") as (api, path, name):
+        async with (
+            await Socket.connect(lab_server, f"{path}/terminal") as driver,
+            await open_panel(lab_server, name, rows=24, cols=80) as reads,
+        ):
+            with connect_and_never_read(lab_server, f"terminals/websocket/{name}"):
+                await until(lambda: api.json("GET", f"{path}/session")["clients"] == 3)
+                await driver.type("head -c 20000000 /dev/zero | tr '\\0' x; echo do''ne\r")
+                await driver.wait_text("done\r\n")
+                await reads.wait_text("done\r\n")  # the other one is megabytes behind now
+
+                assert ask(lab_server, "DELETE", f"api/terminals/{name}").status_code == 204
+                assert await reads.wait_closed() == 1000
+                await until(lambda: api.json("GET", f"{path}/session")["clients"] == 1)
+            await driver.type("echo still th''ere\r")
+            await driver.wait_text("still there")
 
 
 async def test_it_asks_for_our_resource(lab_server: WxServer) -> None:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 
 import pytest
 
-from tests.server.api import Api
+from tests.server.api import API, Api
 from tests.server.sockets import Socket, connect_and_never_read
 from tests.server.wxterm_socket import WxtermSocket
 from tests.support.processes import resident_bytes
@@ -84,5 +84,5 @@ def stalled_clients(server: WxServer, path: str, *protocols: str) -> Iterator[No
     """Attach clients that never read."""
     with ExitStack() as stack:
         for protocol in protocols:
-            stack.enter_context(connect_and_never_read(server, path, protocol))
+            stack.enter_context(connect_and_never_read(server, f"{API}{path}", protocol))
         yield

@@ -10,6 +10,7 @@ import pytest
 from tests.server.api import UNKNOWN_ID, Api
 from tests.server.sockets import Socket, connect
 from tests.server.wxterm_socket import WxtermSocket
+from tests.support.processes import processes_of, stopped
 from tests.support.server import WxServer
 from tests.support.terminal import until
 from tests.unit.protocol.test_wxterm import BAD
@@ -84,6 +85,7 @@ class TestAttaching:
             await stays.wait_text("meanwhile\r\n")
 
             async with await WxtermSocket.connect(server, terminal_path, Attach(stream, offset)) as returns:
+                await returns.send(Ack(offset))
                 await returns.wait(Output)
                 await returns.type_keys("echo af''ter\r")
                 await returns.wait_text("after\r\n")
@@ -91,9 +93,33 @@ class TestAttaching:
 
                 kinds = [type(frame) for frame in returns.frames if not isinstance(frame, State)]
                 assert kinds[:3] == [RoleIs, Size, Output]
-                assert returns.of(Snapshot) == []
+                assert returns.of(Snapshot) == [] == returns.of(Failure)
                 assert returns.of(Output)[0].offset == offset
                 assert stays.output.endswith(b"before\r\n" + returns.output)
+
+    async def test_what_it_had_before_may_be_acknowledged_before_it_is_shown_anything(
+        self, server: WxServer, terminal_path: str
+    ) -> None:
+        async with await WxtermSocket.connect(server, terminal_path) as stays:
+            await stays.wait_text("up: session-id")
+            await stays.type_keys("seq 20000; echo do''ne\r")  # too much for another to get the snapshot of this one
+            await stays.wait_text("done\r\n")
+            had = stays.offset
+            assert had is not None
+            [emulator] = [
+                pid for pid, line in processes_of(server.folder / "home").items() if "terminal.emulator" in line
+            ]
+            async with await WxtermSocket.connect(server, f"{terminal_path}?role=observer") as returns:
+                with stopped(emulator):
+                    await returns.wait(RoleIs)
+                    for frame in (Ack(0), Ack(had), Ping(b"heard?")):
+                        await returns.send(frame)
+                    await returns.wait(Pong)
+                    assert returns.of(Failure) == []
+                    await returns.send(Ack(1 << 40))
+                    assert (await returns.wait(Failure)).code == "invalid_body"
+                    assert returns.of(Snapshot) == []
+                await returns.wait(Snapshot)
 
     @pytest.mark.parametrize("attach", [Attach("another", 7), Attach("another", 0), Attach(None, 3)])
     async def test_who_knows_another_process_begins_with_the_screen(
@@ -122,6 +148,8 @@ class TestAttaching:
         async with WxtermSocket(connection) as client:
             await client.send(Input(b"too early\r"))
             assert (await client.wait(Failure)).code == "session_not_running"
+            await client.send(Ack(7))
+            assert (await client.wait(Failure)).code == "invalid_body"
             await client.send(Ping(b"there?"))
             assert await client.wait(Pong) == Pong(b"there?")
             await client.send(Attach())

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -31,3 +35,16 @@ def cli_processes(home: Path, executable: Path) -> list[int]:
 def resident_bytes(pid: int) -> int:
     """Return how much memory a process has."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Have a process stand still (SIGSTOP): it lives, holds what it holds, and answers nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        while Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"T":
+            time.sleep(0.005)
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)

@@ -19,6 +19,7 @@ from ..service.live import LiveSession
 from ..terminal.attachment import Attachment, Role
 from ..terminal.journal import SizeChange
 from ..terminal.screen import Snapshot
+from ..terminal.session import TerminalSession
 from .dialect import Progress, Send, screen_for_all
 from .messages import message
 
@@ -42,6 +43,8 @@ class WxtermDialect:
         self._language = language
         self._wish: asyncio.Future[Attach] = asyncio.get_running_loop().create_future()
         self._state: wxterm.State | None = None
+        self._terminal: TerminalSession | None = None
+        self._begun = False  # whether there was anything to see
         self._sent = 0  # offset up to which the client has been sent everything, and
         self._consumed = 0  # up to which it says that it has consumed it
         self._acknowledged = asyncio.Event()
@@ -55,10 +58,11 @@ class WxtermDialect:
                     raise InvalidBody("ATTACH is the first frame, and comes once.", field="")
                 self._wish.set_result(wish)
             case Ack(offset):
-                if offset > self._sent:
-                    raise InvalidBody(f"Nothing beyond offset {self._sent} has been sent.", field="offset")
-                self._consumed = max(self._consumed, offset)
-                self._acknowledged.set()
+                if offset > (furthest := self._furthest()):
+                    raise InvalidBody(f"Nothing beyond offset {furthest} has been sent.", field="offset")
+                if self._begun:
+                    self._consumed = max(self._consumed, offset)
+                    self._acknowledged.set()
             case Ping(data):
                 await self._tell(wxterm.Pong(data))
             case request:
@@ -83,7 +87,9 @@ class WxtermDialect:
 
     async def attach(self, live: LiveSession, role: Role) -> Attachment:
         """Attach once the client has said what it has."""
-        return live.terminal.attach(role, (await self._wish).size)
+        size = (await self._wish).size
+        self._terminal = live.terminal
+        return live.terminal.attach(role, size)
 
     async def show(self, live: LiveSession, attachment: Attachment) -> None:
         """Send the session's state whenever it changes, and its output."""
@@ -130,9 +136,10 @@ class WxtermDialect:
         known = wish.offset if wish.stream == terminal.stream else None
         kept = known is not None and terminal.oldest <= known <= terminal.head
         if kept and known is not None and (wish.whole or terminal.head - known <= LAG_BYTES):
-            attachment.offset = self._sent = self._consumed = known
+            attachment.offset = known
+            self._begin_at(known)
         elif wish.whole:
-            self._sent = self._consumed = attachment.offset
+            self._begin_at(attachment.offset)
         else:
             await self._restart(attachment, await screen_for_all(terminal))
 
@@ -156,9 +163,22 @@ class WxtermDialect:
 
     async def _restart(self, attachment: Attachment, snapshot: Snapshot) -> None:
         attachment.seek(snapshot.offset, snapshot.size)
-        self._sent = self._consumed = snapshot.offset
+        self._begin_at(snapshot.offset)
         await self._tell(wxterm.Size(snapshot.offset, snapshot.size))
         await self._tell(wxterm.Snapshot(snapshot.offset, snapshot.size, snapshot.data))
+
+    def _begin_at(self, offset: int) -> None:
+        self._begun = True
+        self._sent = self._consumed = offset
+
+    def _furthest(self) -> int:
+        """Return the largest offset that the client can have consumed; until it is shown anything, from an earlier
+        connection: that is no mistake, and tells nothing that ATTACH has not told."""
+        if self._begun:
+            return self._sent
+        if self._terminal is not None:
+            return self._terminal.head
+        return (self._wish.result().offset or 0) if self._wish.done() else 0
 
     def _sent_limit(self, wish: Attach) -> int:
         return self._consumed + wish.window

@@ -54,7 +54,7 @@ class EmulatorProcess:
     def expect(self) -> None:
         """Kill the worker when it stands still although an answer is due."""
         if self._watchdog is None and self._channel.fileno() >= 0:
-            self._seen_mark = b""
+            self._seen_mark = self._read_mark()
             self._watchdog = self._loop.call_later(STALL_S, self._check_progress)
 
     async def stop(self) -> None:
@@ -85,7 +85,7 @@ class EmulatorProcess:
     def _bury(self, exited: asyncio.Future[int]) -> None:
         log = os.pread(self._log_fd, 1 << 20, 0)[-2000:].decode(errors="replace").strip()
         _log.warning("The emulator's process ended with status %s; it is started again. %s", exited.result(), log)
-        mark = os.pread(self._mark_fd, MARK.size, 0)
+        mark = self._read_mark()
         self._close_files()
         _steps, session, offset, length, checkpoint = MARK.unpack(mark) if mark else (0, -1, 0, 0, -1)
         self._on_death(session, offset, length, checkpoint)
@@ -109,8 +109,11 @@ class EmulatorProcess:
         if self._channel.flush():
             self._loop.remove_writer(self._channel.fileno())
 
+    def _read_mark(self) -> bytes:
+        return os.pread(self._mark_fd, MARK.size, 0)
+
     def _check_progress(self) -> None:
-        mark = os.pread(self._mark_fd, MARK.size, 0)
+        mark = self._read_mark()
         if mark == self._seen_mark:
             self._watchdog = None
             self.helper.kill()

@@ -216,26 +216,22 @@ class SizeRecord:
         """Write what an earlier ``append`` could not."""
         if not self._unwritten:
             return
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while self._unwritten:
-                self._unwritten = self._unwritten[os.write(fd, self._unwritten) :]
+            with open(self._path, "ab", buffering=0, opener=_open_private) as file:
+                while self._unwritten:
+                    self._unwritten = self._unwritten[file.write(self._unwritten) :]
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-        finally:
-            os.close(fd)
 
     def load_new(self) -> list[SizeChange]:
         """Return the changes recorded since the last call, oldest first."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            with open(self._path, "rb", buffering=0) as file:
+                file.seek(self._read_to)
+                data = file.read()
         except FileNotFoundError:
             return []
-        try:
-            data = os.pread(fd, 1 << 20, self._read_to)
-        finally:
-            os.close(fd)
         complete = data[: data.rfind(b"\n") + 1]
         self._read_to += len(complete)
         return [SizeChange(*map(int, line.split())) for line in complete.splitlines()]
@@ -259,6 +255,10 @@ def remove(folder: str) -> None:
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
             raise
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _remove_segment(path: str) -> None:

@@ -82,6 +82,9 @@ class KeeperClient:
     Made by ``connect``. When the keeper dies its children are ended, which takes seconds where they resist, and every
     child's ``exit`` gets a notice without a code when it is dead; all later calls raise ``KeeperUnavailable``; connect
     again for new sessions.
+
+    A keeper that hangs is waited for once: after a request that it did not answer in time others are sent, and raise
+    ``KeeperUnavailable`` at once, until something is heard of it.
     """
 
     def __init__(self, channel: Channel, folder: str) -> None:
@@ -92,7 +95,8 @@ class KeeperClient:
         self._loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._spawning: dict[int, str] = {}
+        self._unanswered: dict[int, dict[str, Any]] = {}  # also those for which nobody waits any more
+        self._silent = False  # since a request was not answered in time
         self._children: dict[str, ChildProcess] = {}
         self._rescues: set[asyncio.Task[None]] = set()
         self._helper: Helper | None = None  # the keeper's process, when we started it
@@ -213,14 +217,16 @@ class KeeperClient:
             raise KeeperUnavailable("The keeper is gone; start the session again.")
         number = next(self._ids)
         answer = self._answers[number] = self._loop.create_future()
-        if message["op"] == "spawn":
-            self._spawning[number] = message["key"]
         try:
             self._send({**message, "id": number})
+            self._unanswered[number] = message
+            if self._silent:
+                raise KeeperUnavailable(f"The keeper (process {self.pid}) does not answer; it may be stopped.")
             return await asyncio.wait_for(answer, _REQUEST_TIMEOUT_S)
         except FrameError as error:
             raise TerminalError(f"The request {message['op']} is too large for the keeper: {error}") from error
         except TimeoutError:
+            self._silent = True
             raise KeeperUnavailable(
                 f"The keeper (process {self.pid}) did not answer within {_REQUEST_TIMEOUT_S:.0f} s."
             ) from None
@@ -240,6 +246,7 @@ class KeeperClient:
         try:
             messages = self._channel.receive()
             for message in messages or ():
+                self._silent = False
                 self._handle(message)
         except FrameError as error:
             self._disconnect(f"The keeper cannot be understood: {error}")
@@ -257,7 +264,7 @@ class KeeperClient:
             child.exit.set_result(ExitNotice(message["exit_code"]))
             return
         number = message["id"]
-        key = self._spawning.pop(number, None)
+        request = self._unanswered.pop(number, {"op": "none of ours"})
         answer = self._answers.get(number)
         wanted = answer is not None and not answer.done()
         if "error" in message:
@@ -266,14 +273,16 @@ class KeeperClient:
                 answer.set_exception(by_code(error["code"])(error["message"], **error["details"]))
             return
         result = message["ok"]
-        if key is not None:
+        if request["op"] == "spawn":
             # At once, not when the asking task runs: the notice of its exit may be the next message.
-            child = ChildProcess(key, result, self._channel.take_fds(message["fds"]))
-            self._children[key] = child
+            child = ChildProcess(request["key"], result, self._channel.take_fds(message["fds"]))
+            self._children[child.key] = child
             result = {"child": child}
             if not wanted:
                 child.close_terminal()
-                self._send({"op": "signal", "key": key, "signum": signal.SIGKILL, "id": 0})
+                self._send({"op": "signal", "key": child.key, "signum": signal.SIGKILL, "id": 0})
+        elif request["op"] == "claim" and not wanted:
+            self._send({"op": "release", "folder": request["folder"], "id": 0})
         if answer and wanted:
             answer.set_result(result)
 

@@ -207,6 +207,7 @@ class TerminalSession:
             The exit code.
 
         Raises:
+            KeeperUnavailable: The keeper hangs; what was asked for is done when it goes on.
             TerminalError: Not even SIGKILL ended it (it hangs in the kernel).
         """
         if polite and not self.closed:
@@ -214,9 +215,13 @@ class TerminalSession:
         for signum in (signal.SIGTERM, signal.SIGKILL):
             if self.closed:
                 return self.exit_code
-            # When it has ended, or the keeper has, the end is on its way.
-            with contextlib.suppress(TerminalClosed, KeeperUnavailable):
+            try:
                 await self.signal(signum)
+            except TerminalClosed:
+                pass  # it is on its way
+            except KeeperUnavailable:
+                if not self.lost:
+                    raise
             if self.lost:
                 await self._client.wait_rescued()
             await self._wait_closed(grace_s)

@@ -21,6 +21,7 @@ from wxcode_jupyter.models import TermSize
 from wxcode_jupyter.terminal import checkpoints, emulator_process
 from wxcode_jupyter.terminal.emulated import CHECKPOINT_BYTES
 from wxcode_jupyter.terminal.emulation import EmulatedScreen, Emulation
+from wxcode_jupyter.terminal.emulator_process import EmulatorProcess
 from wxcode_jupyter.terminal.journal import JournalReader, JournalWriter, SizeChange, SizeRecord
 
 CRASH = Path(__file__).parent / "data" / "emulator_crash.json"
@@ -217,9 +218,14 @@ async def test_a_worker_that_stands_still_is_replaced(
     recording.feed(b"hello")
     await recording.screen.view()
     monkeypatch.setattr(emulator_process, "STALL_S", 1.0)
+    rounds: list[int] = []
+    check = EmulatorProcess._check_progress
+    monkeypatch.setattr(EmulatorProcess, "_check_progress", lambda it: (rounds.append(it.helper.pid), check(it)))
     assert emulation.pid
-    os.kill(emulation.pid, signal.SIGSTOP)
+    stalled = emulation.pid
+    os.kill(stalled, signal.SIGSTOP)
     assert (await recording.screen.view()).lines[0] == "hello"
+    assert rounds.count(stalled) == 1
 
 
 async def test_a_worker_that_never_starts_is_an_error_in_the_end(

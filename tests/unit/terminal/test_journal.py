@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -165,6 +166,28 @@ def test_sizes_are_recorded_in_order_and_loaded_once(folder: str) -> None:
     written.append(SizeChange(20, 24, 80))
     assert read.load_new() == [(20, 24, 80)]
     assert read.load_new() == []
+
+
+def test_all_sizes_are_loaded_however_many_there_are(folder: str) -> None:
+    os.mkdir(folder)
+    changes = [SizeChange(offset, 24, 80) for offset in range(100_000)]
+    Path(folder, "sizes").write_bytes(b"".join(b"%d %d %d\n" % change for change in changes))
+    assert SizeRecord(folder).load_new() == changes
+
+
+def test_a_size_for_which_the_disk_has_no_room_goes_out_with_the_next(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(path: str, flags: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    os.mkdir(folder)
+    record = SizeRecord(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_open_private", no_room)
+        record.append(SizeChange(0, 24, 80))
+    record.append(SizeChange(7, 30, 90))
+    assert SizeRecord(folder).load_new() == [(0, 24, 80), (7, 30, 90)]
 
 
 def test_a_journal_begins_empty_and_is_removed_with_its_folder(folder: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import stopped
 from tests.support.terminal import (
     STUBBORN,
     Bench,
@@ -27,6 +28,7 @@ from tests.support.terminal import (
     until,
 )
 from wxcode_jupyter.errors import KeeperUnavailable, TerminalClosed
+from wxcode_jupyter.terminal import process
 from wxcode_jupyter.terminal.process import KeeperClient
 
 
@@ -128,6 +130,36 @@ async def test_a_keeper_that_is_asked_to_end_ends_its_sessions(bench: Bench) -> 
     await session.wait_closed()
     await until(lambda: not running(keeper))
     assert not running(session.pid)
+
+
+async def test_a_keeper_that_hangs_is_waited_for_once_and_its_sessions_end_without_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await bench.open(shell("sleep 1000 & echo up; wait"))
+    await output_until(session, b"up")
+    keeper = await keeper_pid(bench)
+    monkeypatch.setattr(process, "_REQUEST_TIMEOUT_S", 1.0)
+    with stopped(keeper):
+        with pytest.raises(KeeperUnavailable, match="did not answer within"):
+            await session.end()
+        with pytest.raises(KeeperUnavailable, match="does not answer"):
+            await bench.pools[0].close_all()
+        assert session.closed
+        assert processes_with(bench.tag) == []
+    await until(lambda: not running(keeper))
+
+
+async def test_a_claim_that_came_too_late_is_given_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await KeeperClient.connect(bench.runtime_dir)
+    folder = str(bench.workspace())
+    with monkeypatch.context() as patch, stopped(client.pid):
+        patch.setattr(process, "_REQUEST_TIMEOUT_S", 0.2)
+        for _ in range(2):
+            with pytest.raises(KeeperUnavailable):
+                await client.claim(folder, {})
+    await until(lambda: not client._silent)
+    await client.claim(folder, {})
+    client.close()
 
 
 async def test_many_threads_and_loops_find_one_keeper(bench: Bench) -> None:
