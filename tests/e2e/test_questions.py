@@ -224,6 +224,23 @@ def test_who_answers_in_the_terminal_first_has_answered(tmp_path: Path, cli_vers
 
 
 @each_cli
+def test_a_permission_given_in_the_terminal_is_not_taken_back_by_who_is_late(tmp_path: Path, cli_version: str) -> None:
+    work = {"command": "touch one; while [ ! -e go ]; do sleep 0.05; done; touch two", "description": "it"}
+    with Job(tmp_path, cli_version, rules=[Rule("work", [Use("Bash", work), Say("done")])]) as job:
+        project, command, question = begin(job, "work")
+        until(lambda: "❯ 1. Yes" in job.client.screen(project), what="the menu")
+        terminal = job.terminal(project)
+        terminal.wait_connected()
+        press(terminal, ENTER, lambda: (job.workspace / "one").exists())
+        with pytest.raises(AlreadyAnswered):  # its hook waits still, and would end the tool
+            job.client.answer(question, "No")
+        (job.workspace / "go").touch()
+        assert job.done(command).last_message == "done"
+        assert (job.workspace / "two").exists()
+        assert job.client.questions(project)[0].answered_by == "terminal"
+
+
+@each_cli
 def test_of_two_answers_at_once_one_wins(tmp_path: Path, cli_version: str) -> None:
     with Job(tmp_path, cli_version, rules=asking(COLOUR)) as job:
         _, command, question = begin(job)

@@ -65,7 +65,7 @@ def server(folder: Path) -> Iterator[WxServer]:
 def other_server(folder: Path) -> Iterator[WxServer]:
     """A server with folders and a store of its own, for which the same workspaces are allowed; it speaks Portuguese,
     keeps little output, and has room for one session."""
-    options = {"language": "pt-BR", "max_sessions": 1, "scrollback_limit_bytes": 1 << 20}
+    options: dict[str, Any] = {"language": "pt-BR", "max_sessions": 1, "scrollback_limit_bytes": 1 << 20}
     with make_server(folder / "other", allowed_workspace_roots=[str(folder)], **options) as server:
         yield server
 

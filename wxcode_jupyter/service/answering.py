@@ -11,14 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ..claude import answering
+from ..claude.sheet import read_sheet
 from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed
-from ..models import Question
+from ..models import Question, QuestionKind
 from ..terminal.session import TerminalSession
 from .asked import Asked, Claim, already_answered, unrecognised
 from .deliverer import Deliverer
 from .questions import Questions
 
 _CONFIRMED_S = 15.0  # from the answer to the hook that confirms it, or to the end of the menu
+_KEYS_S = 0.3  # how long the CLI may take for a client's Enter, until its menu is gone
+_GONE_S = 5.0  # how long after its menu a permission may still count as open
 _LOOK_S = 0.02  # between two looks whether a hook has said its answer
 _HOOKED_S = 5.0  # how long after the first hook that tells of a question the one that waits for its answer may come
 
@@ -35,11 +38,12 @@ async def answer_on(
     claim = asked.claim
     assert claim is not None
     try:
-        await _tell_hook(asked, claim)
-        if not claim.told:
-            if claim.script is None:
-                raise unrecognised()
-            with deliverer.hold():
+        with deliverer.hold():  # of ours and the user's keys only one may be the answer
+            await _await_menu(terminal, deliverer, asked)
+            await _tell_hook(asked, claim)
+            if not claim.told and asked.question.open:
+                if claim.script is None:
+                    raise unrecognised()
                 await answering.give(
                     terminal, claim.script, changed=deliverer.changed, is_open=lambda: asked.question.open
                 )
@@ -63,6 +67,26 @@ async def answer_on(
     if asked.question.answered_by != claim.by:
         raise already_answered(asked.question)
     return asked.question
+
+
+async def _await_menu(terminal: TerminalSession, deliverer: Deliverer, asked: Asked) -> None:
+    """Return when a permission's menu stands on the screen, or it is over.
+
+    Where the menu is gone it was answered there, and its tool may run: a hook that still waits would stop that.
+    Raises ``AttentionNeeded`` where neither is so.
+    """
+    if asked.seen is None or asked.question.kind is not QuestionKind.PERMISSION:
+        return
+    await deliverer.until_quiet(_KEYS_S)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _GONE_S
+    while asked.question.open:
+        sheet = read_sheet(await terminal.screen())
+        if sheet is not None and sheet.same_menu(asked.seen):
+            return
+        if loop.time() > deadline:
+            raise unrecognised()
+        await deliverer.changed()
 
 
 async def _tell_hook(asked: Asked, claim: Claim) -> None:

@@ -67,6 +67,12 @@ class Asked:
         self.hook = hook
         self.hooked.set()
 
+    @property
+    def given_by(self) -> str | None:
+        """Who has given the CLI an answer whose end no hook tells of: that of a tool that is refused, or fails."""
+        given = self.claim is not None and self.claim.confirmed and self.question.kind is not QuestionKind.QUESTION
+        return self.claim.by if given and self.claim else None
+
     def fits(self, menu: Sheet | None) -> bool:
         """Whether a menu asks for this, a permission that has not been seen asked."""
         unseen = self.question.kind is QuestionKind.PERMISSION and self.seen is None

@@ -108,6 +108,10 @@ class Deliverer:
         if _NO_KEYS.sub(b"", data):
             self._client_typed_at = self._loop.time()
 
+    async def until_quiet(self, seconds: float) -> None:
+        """Wait until no client has typed anything for so long; to be called while clients' keys are held."""
+        await asyncio.sleep(max(self._client_typed_at + seconds - self._loop.time(), 0))
+
     async def until_free(self) -> bool:
         """Wait until nothing is being typed, for two seconds at most, and tell whether it is so."""
         if not self.typing:

@@ -96,7 +96,7 @@ class Questions:
                 # 2.1.330 reports what is queued during a turn at once, under that turn's id.
                 for each in self._open():
                     if event.prompt_id is None or event.prompt_id != each.prompt_id:
-                        self._end(each, None)
+                        self._end(each, each.given_by)
 
     def see(self, sheet: Sheet | None, kind: Kind, *, turn: bool) -> None:
         """Take what the screen shows now; to be called again while nothing changes, because time decides.
@@ -134,7 +134,7 @@ class Questions:
     def drop_all(self) -> None:
         """Nothing is asked any longer."""
         for asked in self._open():
-            self._end(asked, None)
+            self._end(asked, asked.given_by)
 
     # -- answering ------------------------------------------------------------------------------------------------
 
@@ -250,9 +250,8 @@ class Questions:
     def _went_on(self) -> None:
         """Claude goes on: what Enter was pressed for is over, although no hook may have said so."""
         for asked in self._open():
-            answered = asked.claim is not None and asked.claim.confirmed
-            if asked.claim is not None and answered and asked.question.kind is not QuestionKind.QUESTION:
-                self._end(asked, asked.claim.by)
+            if asked.given_by is not None:
+                self._end(asked, asked.given_by)
 
     def _used(self, tool: str, given: Mapping[str, Any]) -> None:
         """A tool has been used: what it asked is answered."""

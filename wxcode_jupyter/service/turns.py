@@ -363,14 +363,12 @@ class Turns:
         2.1.197 has a prompt that runs into a usage limit in the transcript under an id that no hook knows, and behind
         the entries of its end where it is the conversation's first.
         """
-        turn, noted = self._turn, prompt_id in self._taken
-        if turn is None or turn.prompt_id in self._taken or not same_prompt(text, turn.text):
+        turn = self._turn
+        if turn is None or turn.prompt_id in self._taken or prompt_id not in self._taken:
             return None
-        if turn.command is None and not noted:
+        if not same_prompt(text, turn.text):
             return None
         self._submitted, self._turn = turn.command or self._submitted, None
-        if not noted:
-            return None  # reported once more: what was heard before was about another
         self._known_as[turn.prompt_id] = prompt_id
         if turn.prompt_id in self._left:
             self._left[prompt_id] = self._left.pop(turn.prompt_id)

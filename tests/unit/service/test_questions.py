@@ -285,3 +285,15 @@ def test_what_claude_does_next_ends_a_permission_that_was_confirmed(world: World
     world.hear("PermissionRequest", "Bash", COMMAND)  # the same again: the tool has failed, which fires no hook
     first, second = (each.question for each in world.questions._asked)
     assert (first.answer, first.answered_by, second.open) == (("Yes",), "user", True)
+
+
+@pytest.mark.parametrize("name", ["UserPromptSubmit", "Stop", "StopFailure"])
+def test_a_permission_that_ends_with_what_comes_next_is_whose_answer_it_was(world: World, name: str) -> None:
+    world.hear("PermissionRequest", "Bash", COMMAND)
+    world.see(menu())
+    asked = world.questions.claim(world.questions.all()[0].id, ["No"], None, "policy")
+    assert asked.claim is not None
+    asked.claim.told = True
+    world.hear(name, prompt_id="the next")
+    assert (asked.question.answer, asked.question.answered_by) == (("No",), "policy")
+    assert world.kinds() == ["question", "answered"]

@@ -78,6 +78,14 @@ from wxcode_jupyter.service.turns import BLOCKED, CUT, NOT_TAKEN
         ("submit, hook p, stop p, user u, tool u", "bound p, accepted p, completed"),  # its Stop proves it
         ("submit, user u, entry u, stop u", "user's u, answered u"),
         ("user u, idle, submit, hook p, entry p, stop p", "bound p, accepted p, completed"),
+        # the same text is sent again before the first has been seen in the transcript
+        ("submit, hook p, stop p, hook q, entry p, answer, ended, idle", "bound p, accepted p, completed"),
+        (
+            "submit, hook p, fail p, hook q, entry p, error, ended, entry q, answer, stop q",
+            "bound p, accepted p, failed, user's q, answered q",
+        ),
+        ("submit, hook p, hook q, entry p, interrupt p, idle", "bound p, accepted p, interrupted"),
+        ("submit, hook p, hook q, idle, entry q, stop q", "bound p, failed, user's q, answered q"),
         # prompts in the CLI's queue: 2.1.330 reports them under the id of the turn that runs
         ("submit, hook p, entry p, queued, user p, stop p, own u, all", "bound p, accepted p, completed, user's u"),
         (

@@ -220,7 +220,12 @@ async def test_a_worker_that_stands_still_is_replaced(
     monkeypatch.setattr(emulator_process, "STALL_S", 1.0)
     rounds: list[int] = []
     check = EmulatorProcess._check_progress
-    monkeypatch.setattr(EmulatorProcess, "_check_progress", lambda it: (rounds.append(it.helper.pid), check(it)))
+
+    def count(it: EmulatorProcess) -> None:
+        rounds.append(it.helper.pid)
+        check(it)
+
+    monkeypatch.setattr(EmulatorProcess, "_check_progress", count)
     assert emulation.pid
     stalled = emulation.pid
     os.kill(stalled, signal.SIGSTOP)
