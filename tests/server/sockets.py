@@ -116,8 +116,9 @@ def connect_and_never_read(server: WxServer, route: str, protocol: str = "") -> 
     """Return a socket that has become a WebSocket, has attached, and from which nothing is read any more."""
     address = server.url.partition("//")[2].rstrip("/")
     host, _, port = address.partition(":")
-    client = socket.create_connection((host, int(port)))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # later it would still take what was promised before
+    client.connect((host, int(port)))
     asked = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
     request = (
         f"GET /{route} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"

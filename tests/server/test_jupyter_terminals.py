@@ -157,8 +157,10 @@ async def test_a_panel_that_never_reads_is_let_go_all_the_same(lab_server: WxSer
             await Socket.connect(lab_server, f"{path}/terminal") as driver,
             await open_panel(lab_server, name, rows=24, cols=80) as reads,
         ):
-            with connect_and_never_read(lab_server, f"terminals/websocket/{name}"):
-                await until(lambda: api.json("GET", f"{path}/session")["clients"] == 3)
+            with connect_and_never_read(lab_server, f"terminals/websocket/{name}") as stuck:
+                shown = b""
+                while b"stand-in up" not in shown:  # what follows the screen is what it never reads
+                    shown += stuck.recv(4096)
                 await driver.type("head -c 20000000 /dev/zero | tr '\\0' x; echo do''ne\r")
                 await driver.wait_text("done\r\n")
                 await reads.wait_text("done\r\n")  # the other one is megabytes behind now
