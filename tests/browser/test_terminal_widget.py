@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.cli import CLI_VERSIONS
 from tests.support.job import until
 from tests.support.lab import FrontEnd, Lab
 from tests.support.wxterm_server import WxtermServer, state
@@ -44,9 +45,12 @@ Terminal(read=lambda: os.read(master, 65536), write=lambda keys: os.write(master
 """
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab"), "2.1.330") as lab:
+OLDER_CLI, CLI = CLI_VERSIONS
+
+
+@pytest.fixture(scope="module", params=[CLI])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab"), request.param) as lab:
         yield lab
 
 
@@ -221,12 +225,7 @@ def test_a_program_of_the_kernels(lab: Lab) -> None:
 
 
 def test_claude_is_typed_to_and_seen_by_others_over_a_reload_and_a_restart(lab: Lab) -> None:
-    lab.model.add(Rule("what is it", [Say("It is the terminal.")]))
-    shown = Shown(lab, "claude", "%wx terminal -p demo --rows 30")
-    expect(shown.badge).to_have_text("idle")
-    shown.type("what is it\n")
-    shown.says("It is the terminal.")
-    expect(shown.badge).to_have_text("idle")
+    shown = ask_claude(lab)
 
     other = Shown(lab, "other", "%wx terminal -p demo --observer")
     other.says("It is the terminal.")
@@ -242,6 +241,22 @@ def test_claude_is_typed_to_and_seen_by_others_over_a_reload_and_a_restart(lab: 
     expect(shown.badge).to_have_text("idle")
     shown.says("It is the terminal.")
     expect(shown.root.locator(".ipyxterm-id")).to_have_text(conversation)
+
+
+@pytest.mark.parametrize("lab", [OLDER_CLI], indirect=True)
+def test_the_older_claude_is_typed_to_as_well(lab: Lab) -> None:
+    ask_claude(lab)
+
+
+def ask_claude(lab: Lab) -> Shown:
+    """Type a prompt into Claude's own screen, and see it answered there."""
+    lab.model.add(Rule("what is it", [Say("It is the terminal.")]))
+    shown = Shown(lab, "claude", "%wx terminal -p demo --rows 30")
+    expect(shown.badge).to_have_text("idle")
+    shown.type("what is it\n")
+    shown.says("It is the terminal.")
+    expect(shown.badge).to_have_text("idle")
+    return shown
 
 
 class Shown:
