@@ -96,10 +96,16 @@ async def _keeper_status(folder: str) -> int:
     if kept:
         began = [datetime.fromtimestamp(each["started_at"], UTC).astimezone() for each in kept]
         rows = [
-            (each["key"], str(each["pid"]), f"{since:%Y-%m-%d %H:%M:%S}", each["owns"][-1])
+            (
+                each["key"],
+                str(each["pid"]),
+                f"{since:%Y-%m-%d %H:%M:%S}",
+                "waits for a server" if each["kept"] else "followed",
+                each["owns"][-1],
+            )
             for each, since in zip(kept, began, strict=True)
         ]
-        _print_table([("PROJECT", "PID", "SINCE", "WORKSPACE"), *rows])
+        _print_table([("PROJECT", "PID", "SINCE", "STATE", "WORKSPACE"), *rows])
     return 0
 
 

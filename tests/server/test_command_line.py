@@ -60,6 +60,7 @@ def test_what_lives_is_listed_and_ended(own_server: WxServer) -> None:
 
     kept = command("keeper", "status")
     assert "keeps 1 session." in kept
+    assert "followed" in kept
     assert all(text in kept for text in (project["id"], str(session["pid"]), project["workspace_path"]))
     assert "--yes" in command("keeper", "stop", code=1)
     assert alive(session["pid"])

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -124,13 +124,14 @@ class Bench:
         size: TermSize = TermSize(24, 80),  # noqa: B008  (frozen)
         limit_bytes: int = 64 << 20,
         also: tuple[str, ...] = (),
+        about: Mapping[str, Any] | None = None,
         **env: str,
     ) -> SpawnSpec:
         self.journals += 1
         path = str(self.workspace(workspace))
         environment = {**ENV, **dict([self.tag.split("=", 1)]), **env}
         journal = str(self.folder / f"journal-{self.journals}")
-        return SpawnSpec(argv, path, environment, (path, *also), journal, size, limit_bytes)
+        return SpawnSpec(argv, path, environment, (path, *also), journal, size, limit_bytes, about)
 
     async def open(self, argv: tuple[str, ...], key: str = "key", **options: Any) -> TerminalSession:
         """Open a session in the first pool, which is made when there is none."""
@@ -183,7 +184,7 @@ async def keeper_pid(bench: Bench) -> int:
     return client.pid
 
 
-def server_script(bench: Bench, argv: tuple[str, ...]) -> tuple[str, ...]:
+def server_script(bench: Bench, argv: tuple[str, ...], about: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Return the command line of a server that opens one session and then does nothing; it prints the pids."""
     bench.workspace()
     program = f"""
@@ -194,7 +195,7 @@ from wxcode_jupyter.terminal.process import KeeperClient
 
 async def main():
     bench = Bench(Path({str(bench.folder)!r}), journals=100)
-    session = await bench.open({argv!r})
+    session = await bench.open({argv!r}, about={about!r})
     await output_until(session, b"up")
     keeper = await KeeperClient.connect(bench.runtime_dir)
     print(json.dumps({{"child": session.pid, "keeper": keeper.pid}}), flush=True)

@@ -79,6 +79,11 @@ class WxcodeApp(ExtensionApp):
         help="After how long without any use (idle, nobody attached, nothing queued) a session is ended, in seconds; "
         "0: never. The conversation is resumed at the next start.",
     )
+    keep_sessions = Bool(
+        False,
+        config=True,
+        help="Whether sessions go on when the server ends, however it does: the next one takes them over.",
+    )
     scrollback_limit_bytes = Int(
         64 << 20, min=1 << 20, config=True, help="How much of a session's output is kept for late clients, in bytes."
     )
@@ -141,6 +146,7 @@ class WxcodeApp(ExtensionApp):
             allowed_workspace_roots=tuple(os.path.expanduser(root) for root in self.allowed_workspace_roots),
             max_sessions=self.max_sessions,
             idle_timeout_s=self.idle_timeout_s,
+            keep_sessions=self.keep_sessions,
             scrollback_limit_bytes=self.scrollback_limit_bytes,
             language=self.language,
             env_allow=tuple(self.env_allow),

@@ -63,6 +63,7 @@ class Service:
             await self.store.open()
         except StoreUnavailable as error:
             log.error("%s", error)  # noqa: TRY400 - the message says it; a trace would bury it
+        await self.sessions.take_over_kept()
 
     async def close(self) -> None:
         """End the sessions, make the pending writes, release everything."""

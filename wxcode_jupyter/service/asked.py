@@ -45,6 +45,7 @@ class Asked:
     """A question, and what is known of it besides.
 
     Attributes:
+        told_by: Keys of the hook events that tell of it.
         hook: The hook that tells of it and waits for the answer, once it has told.
         shown: Whether its menu has been on the screen.
         seen: And what it looked like, where it was recognised.
@@ -53,6 +54,7 @@ class Asked:
     question: Question
     tool_input: Mapping[str, Any] = field(default_factory=dict)
     prompt_id: str | None = None
+    told_by: list[str] = field(default_factory=list)
     hook: OpenHook | None = None
     announced: bool = False
     shown: bool = False

@@ -6,19 +6,21 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ..claude import transcript
 from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
 from ..errors import CliMissing, ConversationUnknown, NotFound
-from ..models import ClaudeSession, LineageCause, OutputProject, ProjectOptions, TermSize
+from ..models import ClaudeSession, CommandStatus, LineageCause, OutputProject, ProjectOptions, TermSize
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
+from ..terminal.session import TerminalSession
 from .config import Config
 from .events import EventLog
 from .lineage import Lineage
+from .listener import TakenOver
 from .live import LiveSession
 from .outbox import Outbox
 from .pictures import Pictures
@@ -27,6 +29,7 @@ from .recovery import remove_folder
 
 log = logging.getLogger(__name__)
 
+_UNDER_WAY = {CommandStatus.DELIVERING, CommandStatus.ACCEPTED}
 _SIZE = TermSize(40, 120)
 
 
@@ -37,6 +40,31 @@ class Launched:
     session: LiveSession
     recorder: Recorder
     folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a server has to know to take over a session whose own server is gone; the keeper keeps it.
+
+    Attributes:
+        project_id: Whose it is.
+        data_dir: Of the server: only one with the same
+        store_url: and the same store may take it over.
+        folder: The session's own, with journal and spool.
+        journal_dir: The journal, by which the keeper knows the session.
+        workspace: The real path.
+        claude_session_id: The conversation with which it began; the spool tells of later ones.
+        resumes: Whether it was resumed.
+    """
+
+    project_id: str
+    data_dir: str
+    store_url: str
+    folder: str
+    journal_dir: str
+    workspace: str
+    claude_session_id: str
+    resumes: bool
 
 
 class Launcher:
@@ -112,28 +140,95 @@ class Launcher:
             model=options.model,
             arguments=(*self._config.claude_args, *options.claude_args),
         )
+        about = About(
+            project_id,
+            self._config.data_dir,
+            self._store.url,
+            folder,
+            os.path.join(folder, "journal"),
+            workspace,
+            line.claude_session_id,
+            line.resumes,
+        )
         spec = SpawnSpec(
             argv=line.argv,
             cwd=workspace,
             env=environment,
             owns=owns,
-            journal_dir=os.path.join(folder, "journal"),
+            journal_dir=about.journal_dir,
             size=_SIZE,
             limit_bytes=self._config.scrollback_limit_bytes,
+            about=asdict(about) if self._config.keep_sessions else None,
         )
         try:
             terminal = await self._pool.open(project_id, spec)
         except BaseException:
             remove_folder(folder)
             raise
+        return self._follow(
+            project,
+            terminal,
+            spool,
+            folder,
+            outbox,
+            conflict,
+            line.claude_session_id,
+            workspace,
+            cause=cause,
+            resumes=line.resumes,
+            trust=self._trusts(options, workspace),
+        )
+
+    async def take_over(
+        self, project: OutputProject, about: About, outbox: Outbox, *, conflict: Callable[[], None]
+    ) -> Launched:
+        """Go on with a session whose server is gone.
+
+        Raises:
+            TerminalClosed: It has ended, or another server was first.
+        """
+        page = await self._store.list_commands(project.id, statuses=_UNDER_WAY, limit=100)
+        command = page.items[-1] if page.items else None
+        terminal = await self._pool.adopt(project.id, about.journal_dir)
+        return self._follow(
+            project,
+            terminal,
+            HookSpool(about.folder),
+            about.folder,
+            outbox,
+            conflict,
+            about.claude_session_id,
+            about.workspace,
+            cause=None,
+            resumes=about.resumes,
+            trust=False,
+            takes_over=TakenOver(command),
+        )
+
+    def _follow(
+        self,
+        project: OutputProject,
+        terminal: TerminalSession,
+        spool: HookSpool,
+        folder: str,
+        outbox: Outbox,
+        conflict: Callable[[], None],
+        claude_session_id: str,
+        workspace: str,
+        *,
+        cause: LineageCause | None,
+        resumes: bool,
+        trust: bool,
+        takes_over: TakenOver | None = None,
+    ) -> Launched:
         recorder = Recorder(
             self._store,
             self._events,
             outbox,
-            project_id,
+            project.id,
             cause=cause,
-            links_folder=transcript.folder_of_links(self._config.data_dir, project_id),
-            pictures=Pictures(self._config.data_dir, project_id, workspace),
+            links_folder=transcript.folder_of_links(self._config.data_dir, project.id),
+            pictures=Pictures(self._config.data_dir, project.id, workspace),
             conflict=conflict,
         )
         session = LiveSession(
@@ -141,11 +236,12 @@ class Launcher:
             terminal,
             spool,
             recorder,
-            claude_session_id=line.claude_session_id,
-            resumes=line.resumes,
-            trust=self._trusts(options, workspace),
+            claude_session_id=claude_session_id,
+            resumes=resumes,
+            trust=trust,
             ready_timeout_s=self._config.ready_timeout_s,
             background_wait_s=self._config.background_wait_s,
+            takes_over=takes_over,
         )
         return Launched(session, recorder, folder)
 

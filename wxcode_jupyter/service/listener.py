@@ -10,10 +10,12 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.transcript import Transcript
+from ..models import Command
 from .changes import Accepted, Lingers
 from .questions import Questions
 from .recorder import Recorder
@@ -21,6 +23,13 @@ from .turns import Turns
 from .watch import ScreenWatch
 
 _TOOLS = ("PreToolUse", "PostToolUse")
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What another server has left of the session that is followed; ``command`` is the one that was under way."""
+
+    command: Command | None
 
 
 class Listener:
@@ -40,6 +49,7 @@ class Listener:
         questions: Questions,
         *,
         claude_session_id: str,
+        takes_over: TakenOver | None = None,
     ) -> None:
         self.claude_session_id = claude_session_id
         self.started = False
@@ -49,6 +59,9 @@ class Listener:
         self._watch = watch
         self._questions = questions
         self._transcript: Transcript | None = None
+        self._takes_over = takes_over
+        self._began_by = ""  # key of the newest `SessionStart`, with which whoever takes over begins
+        self._needed: list[str] = []  # keys of events that tell of what is asked
         self._seen: set[str] = set()  # keys of hook events that are still in the spool
         self._heard = 0  # how many hook events have come
         self._more_hooks = False  # whether there may be some that were not read yet
@@ -118,14 +131,32 @@ class Listener:
                 # News of it are no sign: a watch that is kept in the background would tell some for ever.
                 self._watch.worked()
             self.read_transcript()
+            was_heard = event.name == "SessionStart" and self._takes_over is not None  # by the server before
             if event.name == "SessionStart":
                 self._begin_conversation(event)
-            self._turns.on_hook(event)
-            self._questions.hear(event)
+            if not was_heard:
+                self._turns.on_hook(event)
+                self._questions.hear(event)
             certain = self.settle() or certain
             self._recorder.hook(event)
-            self._recorder.then(partial(self._forget, event.key))
+            self._finish(event)
         return certain
+
+    def _finish(self, event: HookEvent) -> None:
+        """Have an event forgotten as soon as whoever takes the session over need not hear it any more.
+
+        Needed are the newest `SessionStart`, and what is asked.
+        """
+        finished = [key for key in self._needed if not self._questions.needs(key)]
+        if event.name == "SessionStart":
+            finished, self._began_by = [*finished, *filter(None, (self._began_by,))], event.key
+        elif self._questions.needs(event.key):
+            self._needed.append(event.key)
+        else:
+            finished.append(event.key)
+        self._needed = [key for key in self._needed if key not in finished]
+        for key in finished:
+            self._recorder.then(partial(self._forget, key))
 
     def _forget(self, key: str) -> None:
         """Everything that a hook event says is in the store."""
@@ -136,8 +167,12 @@ class Listener:
         path = str(event.data.get("transcript_path", ""))
         if self._transcript is None or self._transcript.path != path:
             self._transcript = Transcript(path)
-            if event.data.get("source") == "resume":
+            if self._takes_over is not None:
+                self._turns.take_over(self._takes_over.command, self._transcript.load())
+                self._watch.ready = True
+            elif event.data.get("source") == "resume":
                 self._transcript.skip()  # what was said before is no news
+            self._takes_over = None
         if self.started and event.data.get("source") == "startup":
             self._watch.begin()  # the CLI has restarted itself
         self.claude_session_id = event.claude_session_id

@@ -26,7 +26,7 @@ from ..terminal.subscribers import Subscribers
 from .answering import answer_on
 from .deliverer import Deliverer
 from .escape import Escape
-from .listener import Listener
+from .listener import Listener, TakenOver
 from .questions import Questions
 from .recorder import Recorder
 from .state import may_follow
@@ -59,6 +59,7 @@ class LiveSession:
         trust: bool,
         ready_timeout_s: float,
         background_wait_s: float,
+        takes_over: TakenOver | None = None,
     ) -> None:
         self.project = project
         self.terminal = terminal
@@ -78,10 +79,18 @@ class LiveSession:
         self._limit_menu_at = -1  # journal offset after the last try to leave it
         self._look_due: asyncio.TimerHandle | None = None
         self._ending = False
+        self._takes_over = takes_over is not None
+        self.left = False
         self.questions = Questions(project.id, recorder, self._loop.time, spool.open_hook)
         self._sheet: Sheet | None = None
         self._listener = Listener(
-            spool, recorder, self._turns, self._watch, self.questions, claude_session_id=claude_session_id
+            spool,
+            recorder,
+            self._turns,
+            self._watch,
+            self.questions,
+            claude_session_id=claude_session_id,
+            takes_over=takes_over,
         )
         self._wake = asyncio.Event()
         self._watchers = Subscribers()
@@ -194,6 +203,14 @@ class LiveSession:
             await self.terminal.end(self._deliverer.leave if free else None, grace_s)
         await self.closed.wait()
 
+    async def leave(self) -> None:
+        """Stop following; the process goes on, and another server may take it over. A delivery is finished first."""
+        self._ending = True
+        await self._deliverer.until_free()
+        self.left = True
+        self._wake.set()
+        await self.closed.wait()
+
     def abort(self) -> None:
         """Say that the session is over although ``run`` failed."""
         self._attention = None
@@ -207,14 +224,18 @@ class LiveSession:
         """Follow the CLI until it is dead."""
         unsubscribe = self.terminal.subscribe(self._printed)
         unwatch = self.terminal.watch_clients(self._watchers.call)
-        self._record_state(SessionState.STARTING, before=SessionState.STOPPED)
+        if self._takes_over:
+            self.recorder.emit("session_taken_over", {"pid": self.terminal.pid})
+        else:
+            self._record_state(SessionState.STARTING, before=SessionState.STOPPED)
         try:
             with self._listener.woken(self._wake.set):
-                while not self.terminal.closed:
+                while not self.terminal.closed and not self.left:
                     await self._step()
                     self._watchers.call()
                     await self._wait()
-                await self._finish()
+                if not self.left:
+                    await self._finish()
         finally:
             unsubscribe()
             unwatch()
@@ -332,6 +353,8 @@ class LiveSession:
     async def _end_silent_turn(self) -> None:
         ours = self._turns.command is not None and self._watch.holds(self._turns.text)
         self._listener.read_transcript()
+        if ours and self._turns.let_stand():
+            return  # Enter is pressed for it now
         if self._turns.awaits_hook:
             self._turns.give_up()
         else:

@@ -68,6 +68,10 @@ class Questions:
         """Return the questions of this process, those that were answered too, in the order in which they were asked."""
         return tuple(asked.question for asked in self._asked if asked.announced)
 
+    def needs(self, key: str) -> bool:
+        """Whether a hook event tells of something that is open: whoever takes the session over has to hear it."""
+        return any(key in asked.told_by for asked in self._open())
+
     def has(self, question_id: str) -> bool:
         """Whether a question is one of this process."""
         return any(question.id == question_id for question in self.all())
@@ -84,6 +88,7 @@ class Questions:
             case "PreToolUse" | "PermissionRequest" if tool == asking.ASK:
                 same = (asked for asked in self._open() if asked.tool_input.get("questions") == given.get("questions"))
                 asked = next(same, None) or self._ask(event, given, asking.items_of(given))
+                asked.told_by.append(event.key)
                 if event.name == "PermissionRequest":
                     asked.opened(self._open_hook(event))
             case "PermissionRequest":
@@ -182,6 +187,7 @@ class Questions:
         question = self._question(event.key, QuestionKind.PERMISSION, title, (item,), event)
         asked = Asked(replace(question, tool_name=tool, subject=subject), given, event.prompt_id)
         asked.opened(self._open_hook(event))
+        asked.told_by.append(event.key)
         self._asked.append(asked)
 
     def _ask_menu(self, menu: Sheet | None) -> None:

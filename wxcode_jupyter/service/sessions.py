@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TerminalError, TooManySessions
+from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TerminalError, TooManySessions, WxcodeError
 from ..models import CommandStatus, OutputProject, SessionInfo, SessionState
 from ..store.base import Store
 from ..terminal.pool import TerminalPool
@@ -20,7 +20,7 @@ from ..terminal.screen import ScreenView
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
-from .launcher import Launched, Launcher
+from .launcher import About, Launched, Launcher
 from .limit import UsageLimit
 from .live import LiveSession
 from .outbox import Outbox
@@ -166,6 +166,21 @@ class Sessions:
         # Shielded: whoever goes away in the middle must not leave a process behind that nobody follows.
         return await asyncio.shield(starting)
 
+    async def take_over_kept(self) -> None:
+        """Go on with all sessions that servers with our store have left; those that cannot be are logged."""
+        try:
+            kept = await self._list_kept()
+        except TerminalError as error:
+            log.error("What sessions other servers have left is not known: %s", error)  # noqa: TRY400
+            return
+        for about in kept:
+            async with self._locks[about.project_id]:
+                if self.find_live(about.project_id) is None and not self._closing:
+                    try:
+                        await self._take_over(about)
+                    except WxcodeError as error:
+                        log.error("Project %s: its session is not taken over: %s", about.project_id, error)  # noqa: TRY400
+
     async def stop(self, project_id: str) -> SessionInfo:
         """End the session: asks, then SIGTERM, then SIGKILL to the process group. Without one, nothing happens."""
         async with self._locks[project_id]:  # one that is being started is there then
@@ -175,10 +190,15 @@ class Sessions:
         return await self.info(project_id)
 
     async def close(self) -> None:
-        """End every session and make the pending writes, within a few seconds. Nothing can be started any more."""
+        """Leave every session, or end it (``keep_sessions``), and make the pending writes, within a few seconds.
+
+        Nothing can be started any more.
+        """
         self._closing = True
         await asyncio.gather(*self._starts, return_exceptions=True)
-        ending = [session.end(_SHUTDOWN_GRACE_S) for session in self._live.values() if not session.closed.is_set()]
+        live = [session for session in self._live.values() if not session.closed.is_set()]
+        keeps = self._config.keep_sessions
+        ending = [self._leave(session) if keeps else session.end(_SHUTDOWN_GRACE_S) for session in live]
         for result in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(result, BaseException):
                 log.error("A session did not end in order: %r", result)
@@ -243,7 +263,10 @@ class Sessions:
                 )
             self._launching += 1
             try:
-                await self._launch(project_id, fresh=fresh, back_to=back_to)
+                if about := await self._find_kept(project_id):
+                    await self._take_over(about)
+                else:
+                    await self._launch(project_id, fresh=fresh, back_to=back_to)
             finally:
                 self._launching -= 1
             return await self.info(project_id)
@@ -269,6 +292,30 @@ class Sessions:
                 )
                 self._live[project_id] = launched.session
                 self._tasks[project_id] = asyncio.create_task(self._follow(launched))
+
+    async def _list_kept(self) -> list[About]:
+        """Return the sessions that servers with our store have left."""
+        ours = self._config.data_dir, self._store.url
+        kept = [About(**about) for _, about in await self._pool.list_kept()]
+        return [about for about in kept if (about.data_dir, about.store_url) == ours]
+
+    async def _find_kept(self, project_id: str) -> About | None:
+        return next((about for about in await self._list_kept() if about.project_id == project_id), None)
+
+    async def _take_over(self, about: About) -> None:
+        project_id = about.project_id
+        launched = await self._launcher.take_over(
+            await self._store.get_project(project_id),
+            about,
+            self._outboxes[project_id],
+            conflict=lambda: self._on_conflict(project_id),
+        )
+        self._live[project_id] = launched.session
+        self._tasks[project_id] = asyncio.create_task(self._follow(launched))
+
+    async def _leave(self, session: LiveSession) -> None:
+        await session.leave()
+        await self._pool.leave(session.project.id)
 
     async def _write_pending(self, project_id: str) -> None:
         """See to it that the store knows what the session before did; which id to resume depends on it."""
@@ -297,7 +344,8 @@ class Sessions:
             session.abort()
             # The folder stays: what its spool says of the commands under way is read at the next start (`Recovery`).
         else:
-            launched.recorder.then(lambda: remove_folder(launched.folder))
+            if not session.left:
+                launched.recorder.then(lambda: remove_folder(launched.folder))
         await watch
 
     def _on_conflict(self, project_id: str) -> None:

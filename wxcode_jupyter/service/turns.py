@@ -10,7 +10,7 @@ command a prompt belongs to as well, and whether it was answered.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..claude.hooks import HookEvent
@@ -28,6 +28,9 @@ BLOCKED = (
 )
 CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
 NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
+
+
+_OVER = ("ended", "interrupt", "failed", "stopped")  # entries after which a turn does not go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Turns:
     def __init__(self) -> None:
         self._submitted: Command | None = None
         self._standing: Command | None = None
+        self._taken_over: Command | None = None  # whose Enter the server before may not have pressed any more
         self._own = OwnCommand()
         self._others = Others()  # since Enter was pressed for a command
         self._background = Background()
@@ -155,6 +159,31 @@ class Turns:
     def stand(self, command: Command | None) -> None:
         """Note that the text of this command was typed, and Enter was not pressed; None: it stands there no longer."""
         self._standing = command
+
+    def take_over(self, command: Command | None, entries: Sequence[Entry]) -> None:
+        """Go on where another server has stopped following.
+
+        Args:
+            command: The one that is ``delivering`` or ``accepted``, if there is one.
+            entries: The whole transcript so far.
+        """
+        begin = _begin_of(command, entries)
+        for entry in entries[:begin]:
+            if entry.kind == "prompt" and entry.prompt_id:
+                self._note_known(entry.prompt_id)
+        if command is not None and not self._own.submit(command):
+            if command.status is CommandStatus.ACCEPTED and command.prompt_id:
+                self._note_known(command.prompt_id)
+                self._turn = _Turn(command, command.prompt_id, command.text, accepted=True)
+            else:
+                self._submitted = self._taken_over = command
+        for entry in entries[begin:]:
+            self.on_entry(entry)
+
+    def _note_known(self, prompt_id: str) -> None:
+        self._known.add(prompt_id)
+        self._taken.add(prompt_id)
+        self._newest = prompt_id
 
     def on_hook(self, event: HookEvent) -> None:
         """Take a hook event of the CLI."""
@@ -251,6 +280,13 @@ class Turns:
                 self._blocked = ""
         elif self._turn is None:
             self._cli_queue.clear()
+
+    def let_stand(self) -> bool:
+        """Count what was taken over as not submitted, because it stands in the box still; tell whether it can be so."""
+        if self._submitted is None or self._submitted is not self._taken_over:
+            return False
+        self._submitted, self._standing, self._taken_over = None, self._submitted, None
+        return True
 
     def give_up(self) -> None:
         """Nothing confirmed the submitted text in time, and the box is idle."""
@@ -469,3 +505,19 @@ class Turns:
         if self._turn is not None and self._turn.command is not None:
             self._changes.append(Ended(self._turn.command, CommandStatus.FAILED, error=reason))
         self._turn = None
+
+
+def _begin_of(command: Command | None, entries: Sequence[Entry]) -> int:
+    """Return how much of a transcript is no news to who takes over with this command."""
+    prompts = [number for number, entry in enumerate(entries) if entry.kind == "prompt"]
+    if command is None:
+        last = prompts[-1] if prompts else len(entries)
+        over = any(entry.kind in _OVER or entry.final for entry in entries[last:])
+        return len(entries) if over else last
+    if command.status is CommandStatus.ACCEPTED:
+        for number in prompts:
+            if entries[number].prompt_id == command.prompt_id:
+                return number + 1
+    since = command.delivering_at
+    later = (n for n, entry in enumerate(entries) if since and entry.at and entry.at >= since)
+    return next(later, len(entries))

@@ -57,10 +57,12 @@ class Child:
     ) -> None:
         self.key: str = request["key"]
         self.owns: list[str] = request["owns"]
+        self.journal_dir: str = request["journal_dir"]
+        self.about: dict[str, Any] | None = request.get("about")
         self.locks = locks
         self.started_at = time.time()
         self._reactor = reactor
-        self._on_exit = on_exit
+        self.on_exit = on_exit
         self._on_gone = on_gone
         self._escalation: Timer | None = None
         self.mark = new_mark()
@@ -148,7 +150,7 @@ class Child:
         for fd in (self.master, self.pidfd, self.doorbell):
             self._reactor.forget(fd)
             os.close(fd)
-        self._on_exit(self, status.si_status if status.si_code == os.CLD_EXITED else -status.si_status)
+        self.on_exit(self, status.si_status if status.si_code == os.CLD_EXITED else -status.si_status)
         self._clear_family()
 
     def _clear_family(self) -> None:

@@ -2,8 +2,10 @@
 
 One per user and data directory, started by whichever server needs it first (``process.KeeperClient``) as
 ``python -m wxcode_jupyter.terminal.keeper <folder>``. The folder belongs to the user alone (0700) and holds the socket
-``keeper.sock`` (0600, see ``rendezvous``). The keeper ends the sessions of a server whose connection closes, and exits
-by itself when it has had nothing to keep for ``IDLE_EXIT_S``. It imports the standard library and ptyprocess only.
+``keeper.sock`` (0600, see ``rendezvous``). When the connection of a server closes, however that came, the keeper keeps
+those of its sessions that were spawned with an ``about``, for whichever server takes them over, and ends the others; it
+exits by itself when it has had nothing to keep for ``IDLE_EXIT_S``. It imports the standard library and ptyprocess
+only.
 
 Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok": {...}}`` or ``{"id", "error":
 {"code", "message", "details"}}``:
@@ -11,9 +13,11 @@ Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok
 - ``hello`` (first; ``versions``) -> ``version``, ``pid``
 - ``claim`` (``folder, holder``): takes the folder for a ``spawn`` that is being prepared; ``release`` (``folder``)
   gives it back
-- ``spawn`` (``key, owns, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder``) -> ``pid``, ``started_at``,
-  ``mark`` (see ``family``) and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, and a lock for each
-  folder of ``owns``
+- ``spawn`` (``key, owns, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder, about``) -> ``pid``,
+  ``started_at``, ``mark`` (see ``family``) and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, and a
+  lock for each folder of ``owns``; ``about`` is what whoever takes the session over has to know, null where nobody may
+- ``leave`` (``key``): gives a session with an ``about`` up, as if the connection had closed
+- ``adopt`` (``key, journal_dir, holder``): takes a session over that is kept; the answer is that of ``spawn``
 - ``signal`` (``key, signum``), to the whole process group
 - ``list`` -> ``sessions``
 
@@ -87,7 +91,10 @@ class Connection:
         for lock in self._claims.values():
             lock.release()
         for child in self.children.values():
-            child.hang_up()
+            if child.about is not None and not child.ended:
+                self._keeper.keep(child)
+            else:
+                child.hang_up()
 
     def _serve(self, events: int) -> None:
         if events & WRITABLE and self.channel.flush():
@@ -131,6 +138,12 @@ class Connection:
             return {}, ()
         if operation == "spawn":
             return self._spawn(message)
+        if operation == "adopt":
+            return self._adopt(message)
+        if operation == "leave":
+            self._keeper.keep(self._own(message["key"]))
+            del self.children[message["key"]]
+            return {}, ()
         if operation == "signal":
             return self._signal(message), ()
         if operation == "list":
@@ -141,8 +154,9 @@ class Connection:
         if PROTOCOL_VERSION not in message.get("versions", ()):
             raise RequestFailed(
                 "keeper_unavailable",
-                f"The keeper (process {os.getpid()}) is of another version. Stop the other servers of this user: it "
-                f"ends {IDLE_EXIT_S:.0f} s after the last one.",
+                f"The keeper (process {os.getpid()}) is of another version. It ends {IDLE_EXIT_S:.0f} s after the last "
+                f"server of that version and the last session that it keeps; or end it by `kill {os.getpid()}`: its "
+                "sessions end then, and their conversations can be resumed.",
             )
         self._greeted = True
         return {"version": PROTOCOL_VERSION, "pid": os.getpid()}
@@ -170,22 +184,39 @@ class Connection:
                 message = f"{request['argv'][0]} cannot be started in {request['cwd']}: {error}"
                 raise RequestFailed("spawn_failed", message) from error
             undo.pop_all()
-        self.children[key] = child
         self._keeper.child_born(child)
+        return self._hand_over(child, key)
+
+    def _adopt(self, request: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
+        child = self._keeper.give(request["journal_dir"])
+        if child is None:
+            raise RequestFailed("terminal_closed", "That session has ended, or another server has taken it over.")
+        for lock in child.locks:
+            lock.rename(request["holder"])
+        child.on_exit = self._report_exit
+        return self._hand_over(child, request["key"])
+
+    def _hand_over(self, child: Child, key: str) -> tuple[dict[str, Any], tuple[int, ...]]:
+        child.key = key
+        self.children[key] = child
         return (
             {"pid": child.pid, "started_at": child.started_at, "mark": child.mark},
             (child.master, child.doorbell, child.pidfd, *(lock.fd for lock in child.locks)),
         )
 
     def _signal(self, request: dict[str, Any]) -> dict[str, Any]:
-        child = self.children.get(request["key"])
-        if child is None:
-            raise RequestFailed("terminal_closed", f"The session {request['key']} has ended.")
+        child = self._own(request["key"])
         try:
             child.signal_group(request["signum"])
         except OSError as error:
             raise RequestFailed("terminal_error", f"Signal {request['signum']} cannot be sent: {error}") from error
         return {}
+
+    def _own(self, key: str) -> Child:
+        try:
+            return self.children[key]
+        except KeyError:
+            raise RequestFailed("terminal_closed", f"The session {key} has ended.") from None
 
     def _report_exit(self, child: Child, exit_code: int) -> None:
         del self.children[child.key]
@@ -215,6 +246,7 @@ class Keeper:
         self._listener = listener
         self._connections: set[Connection] = set()
         self._children: set[Child] = set()
+        self._kept: dict[str, Child] = {}  # by their journals, those whose server is gone
         self._idle: Timer | None = None
         self._ending = False
         self.reactor.watch(listener.fileno(), self._accept)
@@ -237,6 +269,21 @@ class Keeper:
         """Note a new child."""
         self._children.add(child)
 
+    def keep(self, child: Child) -> None:
+        """Keep a child whose server is gone, until another one takes it over."""
+        if self._ending:
+            child.hang_up()
+            return
+        self._kept[child.journal_dir] = child
+        child.on_exit = self._forget_kept
+
+    def _forget_kept(self, child: Child, _exit_code: int) -> None:
+        del self._kept[child.journal_dir]
+
+    def give(self, journal_dir: str) -> Child | None:
+        """Return a child that is kept, for whoever takes it over now; ``None`` where there is none."""
+        return self._kept.pop(journal_dir, None)
+
     def child_gone(self, child: Child) -> None:
         """Note that nothing is left of a child."""
         self._children.discard(child)
@@ -244,6 +291,7 @@ class Keeper:
 
     def describe(self, asking: Connection) -> list[dict[str, Any]]:
         """Return what lives, for ``list``."""
+        served = [(child, connection) for connection in self._connections for child in connection.children.values()]
         return [
             {
                 "key": child.key,
@@ -251,9 +299,11 @@ class Keeper:
                 "owns": child.owns,
                 "started_at": child.started_at,
                 "mine": connection is asking,
+                "kept": connection is None,
+                "journal_dir": child.journal_dir,
+                "about": child.about,
             }
-            for connection in self._connections
-            for child in connection.children.values()
+            for child, connection in [*served, *((child, None) for child in self._kept.values())]
         ]
 
     def _accept(self, _events: int) -> None:
@@ -290,6 +340,8 @@ class Keeper:
         self.reactor.forget(self._listener.fileno())
         for connection in list(self._connections):
             connection.close()
+        for child in self._kept.values():
+            child.hang_up()
         self._check_idle()
 
 

@@ -56,10 +56,15 @@ class WorkspaceLock:
             os.close(self.fd)
             raise
         self._made_folder = False
+        self._workspace = workspace
+        self.rename(holder)
+
+    def rename(self, holder: dict[str, Any]) -> None:
+        """Write down who holds it now."""
         try:
             self._write_holder(holder)
         except OSError as error:  # a read-only folder, or a link in its place: nobody is misled, only uninformed
-            sys.stderr.write(f"{workspace}: the holder is not written down: {error}\n")
+            sys.stderr.write(f"{self._workspace}: the holder is not written down: {error}\n")
 
     def release(self) -> None:
         """Unlock, for every process that inherited the descriptor too."""

@@ -31,6 +31,7 @@ class SpawnSpec:
         journal_dir: Folder of the session's journal; what an earlier journal left in it is removed.
         size: First size.
         limit_bytes: How much output is kept.
+        about: What a server has to know that takes the session over when ours is gone; None ends it with ours.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +41,7 @@ class SpawnSpec:
     journal_dir: str
     size: TermSize
     limit_bytes: int
+    about: Mapping[str, Any] | None = None
 
 
 class TerminalPool:
@@ -104,6 +106,28 @@ class TerminalPool:
         # Shielded: one caller who gives up does not take the session from the others.
         return await asyncio.shield(opening)
 
+    async def list_kept(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return journal and ``about`` of the sessions whose server is gone and which live on. Starts no keeper."""
+        async with self._connecting:
+            if self._client is None or self._client.lost:
+                found = await KeeperClient.find(self._runtime_dir)
+                if found is None:
+                    return []
+                self._client = found
+            listed = await self._client.list()
+        return [(each["journal_dir"], each["about"]) for each in listed if each["kept"]]
+
+    async def adopt(self, key: str, journal_dir: str) -> TerminalSession:
+        """Take over a session of ``list_kept``. Raises ``TerminalClosed`` where another server was first."""
+        client = await self._connect()
+        child = await client.adopt(key, journal_dir, self._holder())
+        session = self._sessions[key] = TerminalSession(child, client, self._emulation, journal_dir, TermSize())
+        return session
+
+    async def leave(self, key: str) -> None:
+        """Give up following a session, which lives on. Raises ``KeeperUnavailable``."""
+        await self._sessions.pop(key).leave()
+
     def get(self, key: str) -> TerminalSession | None:
         """Return the session of ``key``, live or closed, or ``None``."""
         return self._sessions.get(key)
@@ -158,6 +182,7 @@ class TerminalPool:
             "journal_dir": spec.journal_dir,
             "limit_bytes": spec.limit_bytes,
             "holder": self._holder(),
+            "about": None if spec.about is None else dict(spec.about),
         }
         child = await client.spawn(key, request)
         session = TerminalSession(child, client, self._emulation, spec.journal_dir, size)

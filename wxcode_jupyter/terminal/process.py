@@ -195,17 +195,35 @@ class KeeperClient:
         child: ChildProcess = answer["child"]
         return child
 
+    async def adopt(self, key: str, journal_dir: str, holder: dict[str, Any]) -> ChildProcess:
+        """Take over a child that is kept although its server is gone; see ``list``.
+
+        Raises:
+            TerminalClosed: It has ended, or another server was first.
+        """
+        answer = await self._request({"op": "adopt", "key": key, "journal_dir": journal_dir, "holder": holder})
+        child: ChildProcess = answer["child"]
+        return child
+
+    async def leave(self, child: ChildProcess) -> None:
+        """Give up a child that was spawned with an ``about``: it goes on, and may be taken over."""
+        await self._request({"op": "leave", "key": child.key})
+        self._children.pop(child.key, None)
+        child.close_terminal()
+        child.forget()
+
     async def signal(self, key: str, signum: int) -> None:
         """Signal the child's process group; raise ``TerminalClosed`` when it has ended."""
         await self._request({"op": "signal", "key": key, "signum": signum})
 
     async def list(self) -> list[dict[str, Any]]:
-        """Return what the keeper keeps: ``key``, ``pid``, ``owns``, ``started_at``, ``mine``."""
+        """Return what the keeper keeps: ``key``, ``pid``, ``owns``, ``started_at``, ``mine``, ``journal_dir``,
+        ``about``, and ``kept``: whether its server is gone, so that another one may ``adopt`` it."""
         sessions: list[dict[str, Any]] = (await self._request({"op": "list"}))["sessions"]
         return sessions
 
     def close(self) -> None:
-        """Close the connection: the keeper ends what is left of our sessions."""
+        """Close the connection: what is left of our sessions is ended."""
         self._disconnect("The connection to the keeper is closed.")
 
     async def wait_rescued(self) -> None:
@@ -273,14 +291,15 @@ class KeeperClient:
                 answer.set_exception(by_code(error["code"])(error["message"], **error["details"]))
             return
         result = message["ok"]
-        if request["op"] == "spawn":
+        if request["op"] in ("spawn", "adopt"):
             # At once, not when the asking task runs: the notice of its exit may be the next message.
             child = ChildProcess(request["key"], result, self._channel.take_fds(message["fds"]))
             self._children[child.key] = child
             result = {"child": child}
             if not wanted:
                 child.close_terminal()
-                self._send({"op": "signal", "key": child.key, "signum": signal.SIGKILL, "id": 0})
+                act = {"op": "leave"} if request["op"] == "adopt" else {"op": "signal", "signum": signal.SIGKILL}
+                self._send({**act, "key": child.key, "id": 0})
         elif request["op"] == "claim" and not wanted:
             self._send({"op": "release", "folder": request["folder"], "id": 0})
         if answer and wanted:

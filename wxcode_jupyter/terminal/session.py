@@ -62,11 +62,14 @@ class TerminalSession:
         self._journal = JournalReader(journal_dir)
         self._sizes = SizeRecord(journal_dir)
         self._timeline = SizeTimeline(size)
+        for change in SizeRecord(journal_dir).load_new():  # one that is taken over has had several
+            self._timeline.append(change)
+            self.size = TermSize(change.rows, change.cols)
         self._feeder = Feeder(child.master)
         self._screen = emulation.open(journal_dir, lambda: self._journal.head, self._feeder.push)
         self._attachments: set[Attachment] = set()
         self._explicit_size: TermSize | None = None
-        self._wanted_size = size
+        self._wanted_size = self.size
         self._redraw: asyncio.TimerHandle | None = None
         self._replays = False
         self._subscribers = Subscribers()
@@ -228,6 +231,22 @@ class TerminalSession:
         if not self.closed:
             raise TerminalError(f"Process {self.pid} does not end, not even by SIGKILL.")
         return self.exit_code
+
+    async def leave(self) -> None:
+        """Give up following a session that was spawned with an ``about``; the program goes on.
+
+        Clients are detached; what is typed from now on raises ``TerminalClosed``. Raises ``KeeperUnavailable``.
+        """
+        if self._redraw is not None:
+            self._redraw.cancel()
+            self._end_redraw()
+        self._feeder.close()
+        self._loop.remove_reader(self._child.doorbell)
+        for attachment in list(self._attachments):
+            attachment.detach()
+        self._screen.close()
+        self._journal.close()
+        await self._client.leave(self._child)
 
     def discard(self) -> None:
         """Delete the journal of a closed session; the screen is gone then, and so is the output but for the clients

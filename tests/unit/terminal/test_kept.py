@@ -1,0 +1,146 @@
+"""Sessions whose server is gone: kept by the keeper, taken over by one server, complete."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.terminal import (
+    Bench,
+    descriptors,
+    keeper_pid,
+    output_until,
+    processes_with,
+    running,
+    server_script,
+    shell,
+    until,
+)
+from wxcode_jupyter.errors import HeldElsewhere, TerminalClosed
+from wxcode_jupyter.models import TermSize
+from wxcode_jupyter.terminal.attachment import Role
+from wxcode_jupyter.terminal.ownership import _read_holder
+from wxcode_jupyter.terminal.pool import TerminalPool
+from wxcode_jupyter.terminal.session import TerminalSession
+
+ABOUT = {"whose": "ours"}
+
+
+async def open_kept(bench: Bench, script: str) -> tuple[TerminalPool, TerminalSession]:
+    session = await bench.open(shell(script), about=ABOUT)
+    await output_until(session, b"up")
+    return bench.pools[0], session
+
+
+async def die(bench: Bench, script: str, about: Mapping[str, Any] | None) -> int:
+    """Have a server open a session, and kill it; return the session's process."""
+    server = subprocess.Popen(server_script(bench, shell(script), about), stdout=subprocess.PIPE)
+    assert server.stdout
+    pids = json.loads(await asyncio.to_thread(server.stdout.readline))
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    return int(pids["child"])
+
+
+async def test_a_session_goes_on_while_nobody_follows_and_is_taken_over_whole(bench: Bench) -> None:
+    first, session = await open_kept(
+        bench, "echo up; read line; seq 1 3000; echo got $line; read line; echo $line; exit 7"
+    )
+    client = session.attach(Role.DRIVER, TermSize(30, 90))
+    await session.write(b"one\n")
+    await first.leave("key")
+    assert (await client.read()).data == b""  # detached
+    with pytest.raises(TerminalClosed):
+        await session.write(b"x")
+    second = bench.pool(url="http://127.0.0.1:9999/")
+    [(journal, about)] = await second.list_kept()
+    assert about == ABOUT
+    assert running(session.pid)
+    again = await second.adopt("other key", journal)
+    assert (again.pid, again.size, again.stream) == (session.pid, TermSize(30, 90), session.stream)
+    output = await output_until(again, b"got one")
+    assert output.startswith(b"up\r\n")
+    assert b"\r\n2999\r\n3000\r\n" in output
+    assert (await again.screen()).lines[29 - 1].startswith("got one")
+    holder = _read_holder(os.open(bench.workspace(), os.O_RDONLY))
+    assert holder is not None
+    assert holder["url"] == "http://127.0.0.1:9999/"
+    await again.write(b"two\n")
+    await again.wait_closed()
+    assert again.exit_code == 7
+    assert await second.list_kept() == []
+
+
+async def test_a_server_that_dies_leaves_its_session_to_one_of_those_that_want_it(bench: Bench) -> None:
+    pid = await die(bench, "echo up; cat", ABOUT)
+    pools = [bench.pool() for _ in range(3)]
+    async with asyncio.timeout(10):
+        while not (kept := await pools[0].list_kept()):
+            await asyncio.sleep(0.01)
+    [(journal, _about)] = kept
+    with pytest.raises(HeldElsewhere):
+        async with pools[2].claim(str(bench.workspace())):
+            pass
+    taken = await asyncio.gather(*(pool.adopt("key", journal) for pool in pools), return_exceptions=True)
+    [winner] = [each for each in taken if isinstance(each, TerminalSession)]
+    assert sum(isinstance(each, TerminalClosed) for each in taken) == 2
+    await winner.write(b"to the winner\n")
+    await output_until(winner, b"to the winner")
+    assert winner.pid == pid
+
+
+async def test_without_an_about_a_session_ends_with_its_server(bench: Bench) -> None:
+    pid = await die(bench, "echo up; cat", None)
+    await until(lambda: not running(pid))
+    assert await bench.pool().list_kept() == []
+
+
+async def test_what_ends_while_nobody_follows_is_kept_no_longer(bench: Bench) -> None:
+    first, session = await open_kept(bench, "echo up; read line")
+    [journal] = [str(path) for path in Path(bench.folder).glob("journal-*")]
+    await first.leave("key")
+    os.kill(session.pid, signal.SIGKILL)
+    await until(lambda: not processes_with(bench.tag))
+    second = bench.pool()
+    async with asyncio.timeout(10):
+        while await second.list_kept():
+            await asyncio.sleep(0.01)
+    with pytest.raises(TerminalClosed, match="ended"):
+        await second.adopt("key", journal)
+
+
+async def test_a_keeper_that_is_stopped_ends_what_it_keeps(bench: Bench) -> None:
+    first, session = await open_kept(bench, "trap '' HUP; echo up; cat")
+    keeper = await keeper_pid(bench)
+    await first.leave("key")
+    await first.close_all()
+    assert running(session.pid)
+    os.kill(keeper, signal.SIGTERM)
+    await until(lambda: not running(keeper))
+    assert processes_with(bench.tag) == []
+
+
+async def test_leaving_and_taking_over_again_and_again_leaves_nothing_behind(bench: Bench) -> None:
+    pool, session = await open_kept(bench, "echo up; cat")
+    keeper = await keeper_pid(bench)
+    await session.screen()  # the emulator's process is there
+    gc.collect()
+    before, kept = descriptors(), len(os.listdir(f"/proc/{keeper}/fd"))
+    for number in range(50):
+        await pool.leave("key")
+        [(journal, _)] = await pool.list_kept()
+        session = await pool.adopt("key", journal)
+        await session.write(b"round %d\n" % number)
+        await output_until(session, b"round %d\r\nround %d\r\n" % (number, number))
+    assert descriptors() == before
+    assert len(os.listdir(f"/proc/{keeper}/fd")) == kept
