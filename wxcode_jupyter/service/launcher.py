@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..claude import transcript
 from ..claude.command import check_session_id, command_line
@@ -65,6 +66,15 @@ class About:
     workspace: str
     claude_session_id: str
     resumes: bool
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> About | None:
+        """Read what a keeper has kept; None for what another version of the package has put there."""
+        try:
+            return cls(**kept)
+        except TypeError as error:
+            log.warning("A session that is kept (%s) is not one of this version's: %s", kept.get("project_id"), error)
+            return None
 
 
 class Launcher:

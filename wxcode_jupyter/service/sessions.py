@@ -12,7 +12,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..errors import SessionAlive, SessionNotRunning, StoreUnavailable, TerminalError, TooManySessions, WxcodeError
+from ..errors import (
+    SessionAlive,
+    SessionNotRunning,
+    StoreUnavailable,
+    TerminalClosed,
+    TerminalError,
+    TooManySessions,
+    WxcodeError,
+)
 from ..models import CommandStatus, OutputProject, SessionInfo, SessionState
 from ..store.base import Store
 from ..terminal.pool import TerminalPool
@@ -185,7 +193,9 @@ class Sessions:
         """End the session: asks, then SIGTERM, then SIGKILL to the process group. Without one, nothing happens."""
         async with self._locks[project_id]:  # one that is being started is there then
             session = self._live.get(project_id)
-            if session is not None and not session.closed.is_set():
+            if session is None or session.closed.is_set():
+                session = await self._take_over_if_kept(project_id)
+            if session is not None:
                 await session.end(_END_GRACE_S)
         return await self.info(project_id)
 
@@ -218,7 +228,7 @@ class Sessions:
             HeldElsewhere: another server has one.
         """
         async with self._locks[project.id]:
-            if self.find_live(project.id) is not None:
+            if self.find_live(project.id) or await self._take_over_if_kept(project.id):
                 raise SessionAlive("The project's session lives; stop it first.", project_id=project.id)
             async with self._pool.claim(place_of(self._config, project.id)):
                 folder = _existing(project.workspace_path)
@@ -249,7 +259,9 @@ class Sessions:
             present = self._live.get(project_id)
             if present is not None and self._idle.ends(project_id):
                 await present.closed.wait()
-            if present is not None and not present.closed.is_set():
+            if present is None or present.closed.is_set():
+                present = await self._take_over_if_kept(project_id)
+            if present is not None:
                 self._idle.touch(project_id)
                 if fresh:
                     raise SessionAlive("A session lives; stop it before you begin a new conversation.")
@@ -263,10 +275,7 @@ class Sessions:
                 )
             self._launching += 1
             try:
-                if about := await self._find_kept(project_id):
-                    await self._take_over(about)
-                else:
-                    await self._launch(project_id, fresh=fresh, back_to=back_to)
+                await self._launch(project_id, fresh=fresh, back_to=back_to)
             finally:
                 self._launching -= 1
             return await self.info(project_id)
@@ -296,11 +305,19 @@ class Sessions:
     async def _list_kept(self) -> list[About]:
         """Return the sessions that servers with our store have left."""
         ours = self._config.data_dir, self._store.url
-        kept = [About(**about) for _, about in await self._pool.list_kept()]
-        return [about for about in kept if (about.data_dir, about.store_url) == ours]
+        kept = [About.read(about) for _, about in await self._pool.list_kept()]
+        return [about for about in kept if about and (about.data_dir, about.store_url) == ours]
 
-    async def _find_kept(self, project_id: str) -> About | None:
-        return next((about for about in await self._list_kept() if about.project_id == project_id), None)
+    async def _take_over_if_kept(self, project_id: str) -> LiveSession | None:
+        """Go on with what a server has left of the project; None where that is nothing, or has just ended."""
+        about = next((about for about in await self._list_kept() if about.project_id == project_id), None)
+        if about is None:
+            return None
+        try:
+            await self._take_over(about)
+        except TerminalClosed:
+            return None
+        return self._live[project_id]
 
     async def _take_over(self, about: About) -> None:
         project_id = about.project_id

@@ -1,0 +1,120 @@
+"""Sessions that outlive their server, as a second server finds them; a stand-in runs in claude's place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.api import Api
+from tests.server.conftest import make_server
+from tests.support.job import alive, until
+from tests.support.mongod import Mongod
+from tests.support.server import WxServer
+
+
+class Servers:
+    """One after the other, with the same folders; what they leave is ended with the test."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.stack = stack
+
+    def start(self, **options: Any) -> tuple[WxServer, Api]:
+        """Start one, and return it with its REST."""
+        server = make_server(self.folder, keep_sessions=options.pop("keep_sessions", True), **options)
+        server.start()
+        self.stack.callback(server.stop)
+        return server, self.stack.enter_context(Api(server))
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        found = Servers(tmp_path, stack)
+        yield found
+        server, _ = found.start()
+        stop = [sys.executable, "-m", "wxcode_jupyter", "keeper", "stop", "--yes"]
+        subprocess.run(stop, env=server.environment(), check=True, timeout=60, capture_output=True)
+
+
+def begin(api: Api, name: str = "taxes") -> tuple[str, int]:
+    """Start a project's session; return its path and the process."""
+    path = f"/output-projects/{api.create_project(name)['id']}/session"
+    return path, api.json("POST", path, json={})["pid"]
+
+
+def test_the_next_server_has_the_session_from_its_start(servers: Servers) -> None:
+    first, api = servers.start()
+    path, pid = begin(api)
+    first.kill()
+    _, api = servers.start()
+    assert api.json("GET", path)["pid"] == pid
+    assert api.json("POST", path, json={})["pid"] == pid
+    assert "stop it" in api.refused("POST", path, 409, "session_alive", json={"fresh": True})["message"]
+    api.json("DELETE", path)
+    until(lambda: not alive(pid))
+    assert api.json("POST", path, json={})["pid"] != pid
+
+
+def test_a_server_that_does_not_keep_sessions_takes_over_and_ends_them(servers: Servers) -> None:
+    first, api = servers.start()
+    path, pid = begin(api)
+    first.stop()
+    assert alive(pid)
+    second, api = servers.start(keep_sessions=False)
+    assert api.json("GET", path)["pid"] == pid
+    second.stop()
+    assert not alive(pid)
+
+
+def test_one_that_ended_while_nobody_was_there_is_started_again(servers: Servers) -> None:
+    first, api = servers.start()
+    path, pid = begin(api)
+    first.kill()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not alive(pid))
+    _, api = servers.start()
+    assert api.json("GET", path)["state"] == "stopped"
+    assert api.json("POST", path, json={})["pid"] != pid
+
+
+def test_a_server_with_another_store_leaves_them_alone(servers: Servers) -> None:
+    first, api = servers.start()
+    path, pid = begin(api)
+    first.kill()
+    with Mongod() as mongod:
+        other, api = servers.start(store_url=f"{mongod.url}/wxcode")
+        api.refused("GET", path, 404, "not_found")
+        workspace = str(servers.folder / "workspaces" / "taxes")
+        taken = api.create_project("mine", workspace_path=workspace)["id"]
+        api.refused("POST", f"/output-projects/{taken}/session", 409, "held_elsewhere", json={})
+        other.stop()
+    assert alive(pid)
+    _, api = servers.start()
+    assert api.json("GET", path)["pid"] == pid
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_what_could_not_be_taken_over_at_the_start_is_when_it_is_asked_for(servers: Servers, method: str) -> None:
+    with Mongod() as mongod:
+        url = f"{mongod.url}/wxcode"
+        first, api = servers.start(store_url=url)
+        path, pid = begin(api)
+        first.kill()
+        mongod.stop()
+        server, api = servers.start(store_url=url)
+        until(lambda: "not taken over" in server.log())
+        mongod.start()
+        until(lambda: api.get(path).status_code == 200)
+        answer = api.json("POST", path, json={}) if method == "POST" else api.json("DELETE", path)
+        assert answer["pid"] == (pid if method == "POST" else None)
+        assert alive(pid) is (method == "POST")
+        server.stop()
