@@ -104,7 +104,8 @@ class CommandSummary:
 
     ``usage`` is None where the transcript is gone, or the command was never accepted. ``warnings`` are what went wrong
     beside the work itself: a checkpoint that could not be made. ``planning`` is None where it is not known.
-    ``missing_still`` is what a GSD command should have left and has not until now, by itself or by what came after it.
+    ``missing_still`` is what a GSD command should have left and has not until now, by itself or by what came after it;
+    None, too, once a milestone was archived since.
     ``conversation_cost_usd`` is what the whole conversation that it stands in has cost, None where that is not known:
     2.1.330 tells it when the conversation is left (``/clear``, the end of the process), 2.1.197 never.
     """

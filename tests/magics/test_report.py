@@ -70,12 +70,58 @@ def test_a_question_that_nobody_answered_has_failed(demo: Notebook, outcome: str
     assert [suite.name for suite in write(demo, "").report.suites] == ["one", "commands of no milestone"]
 
 
+def leave_nothing(notebook: Notebook) -> str:
+    """Let the latest command end without its artefact, and return its id."""
+    command = notebook.api.only_command()
+    notebook.api.accept()()
+    notebook.api.set_command(command, "completed", outcome="asks", missing="a new ROADMAP.md with phases")
+    notebook.api.summary_of[command] = {"missing_still": "a new ROADMAP.md with phases"}
+    return command
+
+
+def finish(notebook: Notebook) -> None:
+    command = notebook.api.only_command()
+    notebook.api.accept()()
+    notebook.api.set_command(command, "completed", outcome="finished")
+
+
 def test_a_gsd_command_without_its_artefact_has_failed(demo: Notebook) -> None:
     demo.run("%%wx new one --start\n# It\n")
-    demo.api.accept()()
-    demo.api.set_command(demo.api.only_command(), "completed", outcome="asks", missing="a new ROADMAP.md with phases")
+    leave_nothing(demo)
     (suite,) = write(demo, "").report.suites
     assert (suite.verdict, suite.reason) == ("failed", "Claude ended its turn without a new ROADMAP.md with phases.")
+
+
+@pytest.mark.parametrize("text", ["hello", "/clear"])
+def test_what_is_missing_stays_so_whatever_is_said_afterwards(demo: Notebook, text: str) -> None:
+    demo.run("%%wx new one --start\n# It\n")
+    begun = leave_nothing(demo)
+    demo.run(f"%wx send {text}")
+    finish(demo)
+    report = write(demo, "--format junit").report
+    assert [suite.verdict for suite in report.suites] == ["failed", "passed"]
+    assert report.failed == 1
+    demo.api.summary_of[begun] = {"missing_still": None}  # it came later, by an answer
+    assert write(demo, "").passed
+
+
+def test_what_a_later_milestone_leaves_is_not_what_was_missing(demo: Notebook) -> None:
+    demo.run("%%wx new one --start\n# It\n")
+    begun = leave_nothing(demo)
+    demo.run("%%wx new two --start\n# It\n")
+    finish(demo)
+    demo.api.summary_of[begun] = {"missing_still": None}
+    assert [suite.verdict for suite in write(demo, "").report.suites] == ["failed", "passed"]
+
+
+def test_the_same_command_done_again_settles_it(demo: Notebook) -> None:
+    demo.run("%%wx new one --start\n# It\n")
+    begun = leave_nothing(demo)
+    again = demo.api.commands[begun]
+    client = demo.magics.context.client
+    client.send(again["output_project_id"], again["text"], milestone=client.milestone(again["milestone_id"]))
+    finish(demo)
+    assert write(demo, "").passed  # though nothing of it is in .planning/ any more
 
 
 def test_the_next_milestone_is_no_answer(demo: Notebook) -> None:

@@ -14,6 +14,7 @@ from .sheet import Sheet, squeeze
 
 ASK = "AskUserQuestion"
 TEXT_LIMIT = 1000  # characters of a free text: what is typed must be seen on the screen
+_SHOWN = 60  # characters of a choice that is none, in the error
 _SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern")
 _GUTTER = re.compile(r"(?m)^\s*│ ?")  # before each line of a command of several (2.1.330)
 _SEEN = 60  # so many characters of a command must stand in the menu that asks for its permission
@@ -89,21 +90,14 @@ def replies(items: Sequence[QuestionItem], choices: Sequence[Any] | None, text: 
     if not given and text is None:
         raise InvalidBody("An answer has choices or a text.", field="choices")
     if len(items) == 1:
-        flat = given[0] if len(given) == 1 and not isinstance(given[0], str) else given
-        entry = flat.get("text") if isinstance(flat, Mapping) else None
-        labels = [] if isinstance(flat, Mapping) else list(flat)
-        return (_reply(items[0], labels, text if text is not None else entry),)
+        labels, own = _parts(items[0], given[0] if len(given) == 1 else given)
+        return (_reply(items[0], labels, text if text is not None else own),)
     if text is not None or len(given) != len(items):
         asked = "; ".join(item.question for item in items)
         raise InvalidBody(
             f"{len(items)} things are asked, in this order: {asked}. Give one choice each.", field="choices"
         )
-    return tuple(
-        _reply(item, [], each.get("text"))
-        if isinstance(each, Mapping)
-        else _reply(item, [each] if isinstance(each, str) else list(each), None)
-        for item, each in zip(items, given, strict=True)
-    )
+    return tuple(_reply(item, *_parts(item, each)) for item, each in zip(items, given, strict=True))
 
 
 def _item(question: Mapping[str, Any]) -> QuestionItem:
@@ -118,6 +112,20 @@ def _item(question: Mapping[str, Any]) -> QuestionItem:
         str(question.get("header") or ""),
         bool(question.get("multiSelect")),
         free_text=True,
+    )
+
+
+def _parts(item: QuestionItem, choice: Any) -> tuple[Sequence[str], str | None]:
+    """Return the labels and the text of the choice for one item."""
+    if isinstance(choice, str):
+        return [choice], None
+    if isinstance(choice, Mapping) and isinstance(choice.get("text"), str):
+        return [], choice["text"]
+    if isinstance(choice, Sequence) and all(isinstance(label, str) for label in choice):
+        return choice, None
+    raise InvalidBody(
+        f'{item.question} A choice is a label, a list of labels, or {{"text": ...}} alone: choose {_valid(item)}.',
+        field="choices",
     )
 
 
@@ -148,9 +156,11 @@ def _label(item: QuestionItem, wanted: str) -> str:
     begins = [label for label in labels if key and _key(label).startswith(key)]
     if exact or len(begins) == 1:
         return (exact or begins)[0]
-    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(labels):
-        return labels[int(wanted) - 1]
-    raise InvalidBody(f"{item.question} {wanted!r} is no option; there is {_valid(item)}.", field="choices")
+    positions = {str(number): label for number, label in enumerate(labels, 1)}
+    if wanted in positions:
+        return positions[wanted]
+    shown = wanted if len(wanted) <= _SHOWN else wanted[:_SHOWN] + "…"
+    raise InvalidBody(f"{item.question} {shown!r} is no option; there is {_valid(item)}.", field="choices")
 
 
 def _key(label: str) -> str:

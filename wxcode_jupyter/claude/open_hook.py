@@ -75,6 +75,8 @@ class OpenHook:
             return False
         try:
             os.write(fifo, line)
+        except BrokenPipeError:  # it has ended since it was opened
+            return False
         finally:
             os.close(fifo)
         return True

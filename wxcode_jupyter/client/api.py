@@ -204,7 +204,7 @@ class Client(ProjectOperations, SessionOperations, MilestoneOperations):
 
         Starts it where it is pending. Each step is the command that GSD's files say comes next, in a context of its own
         (``/clear`` goes before), and must leave its artefact in ``.planning/``. Called again, it goes on where the
-        files say.
+        files say; called twice at once, too, each step is sent once, and waited for by both.
 
         Args:
             milestone: Which.

@@ -2,12 +2,15 @@
 
 A loop over operations that everybody has: what comes next is asked anew after each step, so that a run that was
 interrupted is simply run again, and goes on where the files say. No step is repeated that has not advanced anything.
+Two runs of one milestone at once are one: each waits for what the other has sent, and what both would send next has the
+same id, so that the server takes it once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -106,16 +109,20 @@ class Runner:
         )
         self._steps: list[RunStep] = []
         self._tried: set[tuple[object, ...]] = set()
+        self._cleared: str | None = None  # the id of the /clear that was waited for last
 
     def run(self) -> Run:
         """Bring the milestone there, and say how; errors as of ``Client.run``."""
         if not self._has_ended():
             self._start()
         while not self._has_ended():
-            gsd = self._client.gsd(self._project_id, until=self._until)
-            if gsd.reached:
+            commands, gsd = self._look()
+            if under_way := self._under_way(commands, gsd):
+                self._join(under_way, gsd)
+            elif gsd.reached:
                 break
-            self._take_step(gsd)
+            else:
+                self._take_step(commands, gsd)
         return self.so_far()
 
     def so_far(self) -> Run:
@@ -143,13 +150,13 @@ class Runner:
         if self._milestone.status is MilestoneStatus.PENDING and not any(map(_counts, own)):
             self._spending.check("the milestone's own command")
             if self._spending.counts_money:
-                self._clear()
+                self._clear(self._client.commands(self._project_id))
             if command := self._client.ensure_started(self._milestone):
                 self._spending.begin(command)
         under_way = self._client.commands(self._project_id, statuses=_OPEN)
         if under_way and not self._client.session(self._project_id).state.live:
             self._client.start_session(self._project_id)
-        stopped = tuple(command for command in own[-1:] if command.outcome == LIMITED)
+        stopped = tuple(command for command in own[-1:] if command.outcome == LIMITED and _counts(command))
         for command in stopped + under_way:
             self._finish(command)
         for first in list(filter(_counts, self._own_commands()))[:1]:  # none: another program says that it runs
@@ -160,37 +167,71 @@ class Runner:
 
     def _refuse_older(self) -> None:
         """Refuse a milestone after which another one was begun: ``.planning/`` tells of that one."""
+        names = {item.id: item.element_name for item in self._client.milestones(self._project_id)}
         begun: dict[str, int] = {}
         for command in self._client.commands(self._project_id):
-            if command.milestone_id and _counts(command):
+            if command.milestone_id in names and _counts(command):
                 begun.setdefault(command.milestone_id, command.seq)
-        if self._milestone.id in begun and begun[self._milestone.id] < max(begun.values()):
+        newest = max(begun, key=begun.__getitem__, default=self._milestone.id)
+        if self._milestone.id in begun and newest != self._milestone.id:
+            older, newer = names[self._milestone.id], names[newest]
+            word = newer if newer.split() == [newer] else f'"{newer}"'
             raise Conflict(
-                f"Another milestone was begun after {self._milestone.element_name!r}: .planning/ tells of that one.",
+                f"{newer!r} was begun after {older!r}, and .planning/ tells of that one: `%wxmilestone run {word}` "
+                f"goes on with it. What {older!r} still lacks can be a new milestone.",
                 milestone_id=self._milestone.id,
             )
 
     # -- one step -------------------------------------------------------------------------------------------------
 
-    def _take_step(self, gsd: GsdStatus) -> None:
+    def _look(self) -> tuple[tuple[Command, ...], GsdStatus]:
+        """Return the project's commands, and what GSD's files say after these and before any other of the milestone."""
+        commands = self._client.commands(self._project_id)
+        while True:
+            gsd = self._client.gsd(self._project_id, until=self._until)
+            before, commands = commands, self._client.commands(self._project_id)
+            if self._own(before)[-1:] == self._own(commands)[-1:]:
+                return commands, gsd
+
+    def _own(self, commands: Sequence[Command]) -> list[Command]:
+        return [command for command in commands if command.milestone_id == self._milestone.id]
+
+    def _under_way(self, commands: Sequence[Command], gsd: GsdStatus) -> list[Command]:
+        """Return what another run, or somebody, has sent of what this one would wait for, or send itself."""
+        texts = (_CLEAR, gsd.next.text if gsd.next else "")
+        mine = (each for each in commands if each.milestone_id == self._milestone.id or each.text in texts)
+        return [command for command in mine if command.status in _OPEN]
+
+    def _join(self, under_way: Sequence[Command], gsd: GsdStatus) -> None:
+        if gsd.next and any(command.text == gsd.next.text for command in under_way):
+            self._tried.add(_state(gsd.next, gsd))
+        for command in under_way:
+            self._observer(Progress(now(), "step", f"{command.text} (it is under way already)"))
+            self._finish(command)
+
+    def _take_step(self, commands: Sequence[Command], gsd: GsdStatus) -> None:
         step = gsd.next
         if step is None:
             raise GsdMissing("GSD's commands are not installed as they are needed: `%wxmilestone doctor`.")
-        state = (step.text, gsd.progress.phases, gsd.progress.archived)
-        if step.command in _BEGINNINGS or state in self._tried:
+        if step.command in _BEGINNINGS or _state(step, gsd) in self._tried:
             raise self._stuck(step)
-        self._tried.add(state)
+        self._tried.add(_state(step, gsd))
         self._spending.check(step.text)
-        self._clear()
+        self._clear(commands)
         self._spending.check(step.text)
         self._observer(Progress(now(), "step", f"{step.text} ({step.reason})"))
-        command = self._client.send(self._project_id, step.text, milestone=self._milestone)
+        last = next((command.id for command in reversed(self._own(commands))), self._milestone.id)
+        command = self._client.send(
+            self._project_id, step.text, milestone=self._milestone, command_id=_following_id(step.text, last)
+        )
         self._spending.begin(command)
         self._finish(command)
 
-    def _clear(self) -> None:
-        """Leave the conversation: the next command begins in an empty one."""
-        self._finish(self._client.send(self._project_id, _CLEAR))
+    def _clear(self, commands: Sequence[Command]) -> None:
+        """Leave the conversation, unless that was waited for just now: the next command begins in an empty one."""
+        last = commands[-1].id if commands else self._project_id
+        if last != self._cleared:
+            self._finish(self._client.send(self._project_id, _CLEAR, command_id=_following_id(_CLEAR, last)))
         self._spending.leave_conversation()
 
     def _finish(self, command: Command) -> None:
@@ -206,6 +247,8 @@ class Runner:
             )
         except CommandTimeout as error:
             raise self._spending.too_late(error.message.partition(": ")[2]) from error
+        if command.text == _CLEAR:
+            self._cleared = command.id
         if command.milestone_id == self._milestone.id:
             summary = self._client.summary(command)
             self._steps.append(RunStep(summary.command, summary))
@@ -235,8 +278,18 @@ class Runner:
 
 
 def _counts(command: Command) -> bool:
-    """Whether a command was taken by Claude, or still may be."""
-    return command.accepted_at is not None or command.status in _OPEN
+    """Whether a command was taken by Claude, or still may be; what a rewind has taken back does not."""
+    return command.taken_back_at is None and (command.accepted_at is not None or command.status in _OPEN)
+
+
+def _state(step: GsdStep, gsd: GsdStatus) -> tuple[object, ...]:
+    """Return what is different once a step has advanced anything."""
+    return step.text, gsd.progress.phases, gsd.progress.archived
+
+
+def _following_id(text: str, last: str) -> str:
+    """Return the id of the command that comes next after ``last``: the same in every run."""
+    return hashlib.sha256(f"{text} after {last}".encode()).hexdigest()[:24]
 
 
 def _last_words(command: Command) -> str:

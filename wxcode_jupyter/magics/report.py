@@ -61,7 +61,10 @@ def report(context: Context, line: Line) -> Result:
         found: Project = client.get_project(project)
         commands = client.commands(found)
         unanswered = {command.id: _unanswered(client, command) for command in commands if _was_cut(command)}
-        read = read_report(found, client.milestones(found), commands, at=now(), unanswered=unanswered)
+        still = {command.id: client.summary(command).missing_still for command in commands if command.missing}
+        read = read_report(
+            found, client.milestones(found), commands, at=now(), unanswered=unanswered, missing_still=still
+        )
         text = writer(read)
         if path is not None:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -76,24 +76,28 @@ def read_report(
     *,
     at: datetime,
     unanswered: Mapping[str, Sequence[str]] | None = None,
+    missing_still: Mapping[str, str | None] | None = None,
 ) -> ProjectReport:
     """Draw the conclusions about a project. Milestones come in their order, the other commands last.
 
     What a rewind has taken back is left out.
 
     ``unanswered`` are the questions, by the id of the command, that a command's turn has ended with, or waits for.
+    ``missing_still`` is what `CommandSummary` says, by the id of a command that has ended without its artefact; where
+    it says nothing, what was missing at the end is.
     """
     asked = unanswered or {}
     commands = [command for command in commands if command.taken_back_at is None]
+    unmet = _unmet(commands, missing_still or {})
     known = {item.id for item in milestones}
     others = [command for command in commands if command.milestone_id not in known]
     suites = []
     for item in milestones:
         own = [command for command in commands if command.milestone_id == item.id]
         # What another milestone begins with is no word about this one.
-        suites.append(_suite(item, own, _last(own + others), asked))
+        suites.append(_suite(item, own, _last(own + others), asked, unmet))
     if others:
-        suites.append(_suite(None, others, _last(commands), asked))
+        suites.append(_suite(None, others, _last(commands), asked, unmet))
     verdicts = [case.verdict for suite in suites for case in suite.cases]
     marked = sum(marked_failed(suite) for suite in suites)
     return ProjectReport(
@@ -117,13 +121,44 @@ def _last(commands: Sequence[Command]) -> int:
     return max((command.seq for command in commands if command.accepted_at), default=0)
 
 
+def _unmet(commands: Sequence[Command], missing_still: Mapping[str, str | None]) -> set[str]:
+    """Return the ids of those that have ended without their artefact, and have it not until now.
+
+    What is there now is a later milestone's, where only that one's commands came afterwards. It may be gone again,
+    too, with the phases that GSD has archived: the same command, done again, is enough.
+    """
+    unmet = set()
+    for command in commands:
+        later = [each for each in commands if each.seq > command.seq and each.accepted_at]
+        same = [each for each in later if each.milestone_id in (None, command.milestone_id)]
+        overtaken = command.milestone_id is not None and bool(later) and not same
+        missing = overtaken or missing_still.get(command.id, command.missing) is not None
+        if command.missing and missing and not any(each.text == command.text and _has_left_all(each) for each in same):
+            unmet.add(command.id)
+    return unmet
+
+
+def _has_left_all(command: Command) -> bool:
+    return command.status is CommandStatus.COMPLETED and command.outcome == "finished" and not command.missing
+
+
 def _suite(
-    milestone: Milestone | None, commands: Sequence[Command], last: int, unanswered: Mapping[str, Sequence[str]]
+    milestone: Milestone | None,
+    commands: Sequence[Command],
+    last: int,
+    unanswered: Mapping[str, Sequence[str]],
+    unmet: Container[str],
 ) -> Suite:
     completed = milestone is not None and milestone.status is MilestoneStatus.COMPLETED
-    # A question is answered by what comes after it, or by somebody's word that the milestone is done.
+    # A question is answered by what comes after it, what is missing by being there; or both by somebody's word that
+    # the milestone is done.
     cases = tuple(
-        _case(command, unanswered.get(command.id, ()), settled=completed or command.seq < last) for command in commands
+        _case(
+            command,
+            unanswered.get(command.id, ()),
+            settled=completed or (command.id not in unmet if command.missing else command.seq < last),
+        )
+        for command in commands
     )
     failed = [case.reason for case in cases if case.verdict == "failed"]
     open_ = [case.reason for case in cases if case.verdict == "not done"]
@@ -151,7 +186,7 @@ def _suite(
 
 
 def _case(command: Command, unanswered: Sequence[str], *, settled: bool) -> Case:
-    """Judge a command; ``settled``: an end with a question or at a limit does not count any more."""
+    """Judge a command; ``settled``: an end with a question, without its artefact or at a limit counts no more."""
     spent = duration_s(command)
     if command.status is CommandStatus.COMPLETED:
         reason = "" if settled else _unfinished(command)

@@ -57,8 +57,14 @@ class Pictures:
         return judged(fields, self._missing(command, after))
 
     def missing_still(self, command: Command) -> str | None:
-        """Return what the command should have left and has not until now, by itself or by what came after it."""
-        return self._missing(command, read_tree(self._workspace))
+        """Return what the command should have left and has not until now, by itself or by what came after it.
+
+        None once a milestone was archived since its end: the phases that it was about may be gone from `.planning/`.
+        """
+        ended, present = self._load(command, "after"), read_tree(self._workspace)
+        if ended is not None and len(understand(present).archived) > len(understand(ended).archived):
+            return None
+        return self._missing(command, present)
 
     def change(self, command: Command) -> PlanningChange | None:
         """Return the phases before and after the command (of one that has not ended: now); None where unknown."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import secrets
 import signal
 import sys
 import threading
@@ -70,6 +71,7 @@ class ScriptedModel:
         self._requests: list[dict[str, Any]] = []
         self._prompts: list[str] = []
         self._log = log
+        self._mark = secrets.token_hex(4)
         self._changed = threading.Condition(threading.RLock())
         self._server = ModelServer(port, self._serve)
 
@@ -163,8 +165,9 @@ class ScriptedModel:
             return
         step = turn.steps[index] if index < len(turn.steps) else Say("ok")
         step = render(step, turn.variables)
-        # The place in the script travels in the id of the tool call and comes back with its result.
-        self._send(exchange, body, step, f"{turn.number:04d}s{index:03d}")
+        # The place in the script travels in the id of the tool call and comes back with its result. A conversation that
+        # is resumed has the ids of the models before: the CLI drops a call whose id it knows, and its result.
+        self._send(exchange, body, step, f"{self._mark}t{turn.number:04d}s{index:03d}")
 
     def _place(self, body: wire.Body) -> tuple[_Turn, int]:
         """Find the turn and the step of a request: a retry, the next one of a turn, or a new turn."""
@@ -179,9 +182,10 @@ class ScriptedModel:
         ids = wire.tool_result_ids(body)
         if not ids or wire.interrupted(body):
             return None
-        number, separator, index = ids[-1].removeprefix("toolu_").partition("s")
-        if not separator or not number.isdigit() or int(number) >= len(self._turns):
+        mark, separator, place = ids[-1].removeprefix("toolu_").partition("t")
+        if not separator or mark != self._mark:
             return None  # a call of an earlier model, whose conversation is resumed here
+        number, _, index = place.partition("s")
         return self._turns[int(number)], int(index) + 1
 
     def _begin(self, body: wire.Body) -> _Turn:

@@ -237,7 +237,16 @@ class TestReplies:
             ([""], None),
             (["0"], None),
             (["3"], None),
+            (["9" * 5000], None),
+            (["²"], None),
             (["Red", "Blue"], None),
+            (["Red", {"text": "x"}], None),
+            ([{"text": "x"}, "Red"], None),
+            ([["Red"], "Blue"], None),
+            ([[]], None),
+            ([{}], None),
+            ([{"text": 5}], None),
+            ([5], None),
             (["Red"], "green"),
             (None, ""),
             (None, "two\nlines"),
@@ -246,8 +255,13 @@ class TestReplies:
         ],
     )
     def test_what_does_not_fit_is_refused(self, choices: list[object] | None, text: str | None) -> None:
-        with pytest.raises(InvalidBody):
+        with pytest.raises(InvalidBody) as caught:
             replies(self.ONE, choices, text)
+        assert len(caught.value.message) < 300
+
+    def test_several_kinds_for_one_item_are_told_what_is_meant(self) -> None:
+        with pytest.raises(InvalidBody, match=r"A choice is a label, a list of labels, or .*'Red'"):
+            replies(self.ONE, ["Red", {"text": "x"}], None)
 
     def test_several_of_one(self) -> None:
         assert replies(self.SEVERAL, ["Ham", "Cheese", "Ham"], "nuts")[0].shown == "Ham, Cheese, nuts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,21 @@ def test_it_is_let_go_and_says_nothing(waiting: Waiting) -> None:
 def test_one_that_was_killed_is_told_nothing(waiting: Waiting) -> None:
     waiting.process.kill()
     waiting.process.wait()
+    assert not waiting.hook.answer({"behavior": "allow"})
+    assert [name for name in waiting.left() if "answer" in name] == []
+    waiting.hook.release()
+    assert waiting.left() == []
+
+
+def test_one_that_ends_while_it_is_told_is_told_nothing(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def kill_and_write(file: int, data: bytes) -> int:
+        waiting.process.kill()
+        waiting.process.wait()
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", kill_and_write)
     assert not waiting.hook.answer({"behavior": "allow"})
     assert [name for name in waiting.left() if "answer" in name] == []
     waiting.hook.release()

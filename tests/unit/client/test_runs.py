@@ -219,10 +219,20 @@ def test_a_milestone_that_somebody_marks_meanwhile(world: World) -> None:
 
 def test_an_older_milestone_is_refused(world: World) -> None:
     world.run()
+    later = world.new("log out")
+    world.client.run(later)
+    with pytest.raises(Conflict, match=r"'log out' was begun after 'login'.*`%wxmilestone run \"log out\"`"):
+        world.run()
+
+
+def test_what_was_taken_back_is_begun_again(world: World) -> None:
+    world.run()
     later = world.new("logout")
     world.client.run(later)
-    with pytest.raises(Conflict, match="Another milestone was begun after 'login'"):
-        world.run()
+    world.client.rewind(world.milestone)
+    world.api.milestones[later.id]["status"] = "pending"
+    world.run()
+    assert world.sent.count(world.begins) == 2
 
 
 def test_a_start_that_was_not_taken_is_made_again(world: World) -> None:

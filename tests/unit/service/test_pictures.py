@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,19 @@ def test_what_was_missing_may_come_later(desk: Desk) -> None:
     assert desk.pictures.missing_still(command) is None
     # Judged again, because the store was away: as it was at the end of its turn.
     assert desk.pictures.judge(command, ended(ENDED, "Which one?"))["missing"] == "a new ROADMAP.md with phases"
+
+
+def test_what_was_archived_is_not_missing_any_more(desk: Desk) -> None:
+    desk.write("ROADMAP.md", ROADMAP)
+    desk.write("phases/01-login/01-01-PLAN.md")
+    command = a_command("/gsd-execute-phase 1", status=ENDED)
+    desk.pictures.take_before(command)
+    desk.pictures.judge(command, ended(ENDED, "Shall I go on?"))
+    assert desk.pictures.missing_still(command) == "1 of 1 plan summaries of phase 1"
+    shutil.rmtree(desk.workspace / ".planning" / "phases")
+    assert desk.pictures.missing_still(command)
+    desk.write("milestones/v1.0-ROADMAP.md", ROADMAP)
+    assert desk.pictures.missing_still(command) is None
 
 
 def test_phases_before_and_after(desk: Desk) -> None:

@@ -91,9 +91,26 @@ def test_an_answer_says_how_full_the_context_is(client: httpx.Client, step: Say 
     assert start["message"]["usage"]["input_tokens"] == 190_000
 
 
-def test_a_result_for_an_earlier_model_begins_a_turn(client: httpx.Client, scripted_model: ScriptedModel) -> None:
-    old = {"type": "tool_use", "id": "toolu_0007s000", "name": "Bash", "input": {}}
+@pytest.mark.parametrize("identifier", ["toolu_01AbCt12", "toolu_0000s000", "toolu_"])
+def test_a_result_for_another_model_begins_a_turn(
+    client: httpx.Client, scripted_model: ScriptedModel, identifier: str
+) -> None:
+    old = {"type": "tool_use", "id": identifier, "name": "Bash", "input": {}}
     assert answer(client, scripted_model, body("go", [old], [result_of(old)])) == "ok: "
+
+
+def test_two_models_give_no_id_twice(client: httpx.Client) -> None:
+    """Claude Code drops a call, and its result, whose id the conversation that is resumed has already."""
+    answers: list[dict[str, Any]] = []
+    for _ in range(2):
+        with ScriptedModel([Rule("go", [Use("Bash"), Say("not this")])]) as model:
+            answers.append(post(client, model, body("go")).json())
+            call = answers[0]["content"][0]
+            if len(answers) == 2:
+                assert answer(client, model, body("go", [call], [result_of(call)])) == "ok: "
+    first, second = answers
+    assert first["id"] != second["id"]
+    assert first["content"][0]["id"] != second["content"][0]["id"]
 
 
 def test_an_interrupted_tool_call_does_not_go_on(client: httpx.Client) -> None:
