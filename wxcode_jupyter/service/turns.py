@@ -11,7 +11,7 @@ command a prompt belongs to as well, and whether it was answered.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..claude.hooks import HookEvent
 from ..claude.prompts import CliQueue, has_within, same_prompt
@@ -21,6 +21,7 @@ from .background import Background, is_news, running
 from .changes import Accepted, Answered, Bound, Change, Ended, Requeued, Unanswered
 from .mixing import Others, mixed, unknown
 from .own_command import OwnCommand
+from .turn import End, Turn, begin_of
 
 BLOCKED = (
     "The prompt was refused before Claude saw it (by a UserPromptSubmit hook of yours, or by the CLI); nothing of it "
@@ -28,34 +29,6 @@ BLOCKED = (
 )
 CUT = "Claude Code ended in the middle of this turn. The prompt is in the conversation; `resume` goes on from there."
 NOT_TAKEN = "Claude Code did not acknowledge the text, and its transcript does not have it. Look at the terminal."
-
-
-_OVER = ("ended", "interrupt", "failed", "stopped")  # entries after which a turn does not go on
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    status: CommandStatus
-    last_message: str | None = None
-    error: str | None = None
-    over: bool = True  # False: Claude has stopped, and may be sent on
-
-
-@dataclass(slots=True)
-class _Turn:
-    command: Command | None
-    prompt_id: str
-    text: str
-    end: _End | None = None
-    accepted: bool = False
-
-    def is_of_another(self, text: str) -> bool:
-        """Whether the text of its entry in the transcript shows that this turn is not the command's."""
-        command = None if self.accepted else self.command
-        plain = not text.startswith("<")  # else some form of the CLI's own that is not known here
-        return (
-            command is not None and plain and not same_prompt(text, self.text) and not same_prompt(text, command.text)
-        )
 
 
 class Turns:
@@ -68,16 +41,16 @@ class Turns:
         self._own = OwnCommand()
         self._others = Others()  # since Enter was pressed for a command
         self._background = Background()
-        self._turn: _Turn | None = None
-        self._next: list[_Turn] = []  # reported while another turn seems to run
+        self._turn: Turn | None = None
+        self._next: list[Turn] = []  # reported while another turn seems to run
         self._taken: set[str] = set()
         self._newest = ""  # the last prompt in the transcript
-        self._answers: dict[str, _End | None] = {}  # how the transcript says that the turn of a prompt has ended
+        self._answers: dict[str, End | None] = {}  # how the transcript says that the turn of a prompt has ended
         self._known: set[str] = set()  # prompts of which a turn was made
         self._known_as: dict[str, str] = {}  # by the hooks' prompt id the transcript's, where it is another
         self._unannounced: dict[str, str] = {}  # prompts of the transcript that no hook has reported, and their texts
         self._left: dict[str, Mapping[str, str]] = {}  # what runs on, as the last Stop of a prompt's turn has said
-        self._over: dict[str, _End] = {}  # ends reported of prompts that are not known yet
+        self._over: dict[str, End] = {}  # ends reported of prompts that are not known yet
         self._cli_queue = CliQueue()
         self._blocked = ""  # what the CLI says of the prompt that a hook refused
         self._changes: list[Change] = []
@@ -167,14 +140,14 @@ class Turns:
             command: The one that is ``delivering`` or ``accepted``, if there is one.
             entries: The whole transcript so far.
         """
-        begin = _begin_of(command, entries)
+        begin = begin_of(command, entries)
         for entry in entries[:begin]:
             if entry.kind == "prompt" and entry.prompt_id:
                 self._note_known(entry.prompt_id)
         if command is not None and not self._own.submit(command):
             if command.status is CommandStatus.ACCEPTED and command.prompt_id:
                 self._note_known(command.prompt_id)
-                self._turn = _Turn(command, command.prompt_id, command.text, accepted=True)
+                self._turn = Turn(command, command.prompt_id, command.text, accepted=True)
             else:
                 self._submitted = self._taken_over = command
         for entry in entries[begin:]:
@@ -198,12 +171,12 @@ class Turns:
                 message = event.data.get("last_assistant_message")
                 said = message if isinstance(message, str) else None
                 self._left[prompt_id or (self._turn.prompt_id if self._turn else "")] = running(event.data)
-                self._end_reported(prompt_id, _End(CommandStatus.COMPLETED, said, over=False))
+                self._end_reported(prompt_id, End(CommandStatus.COMPLETED, said, over=False))
             case "StopFailure":
                 error = event.data.get("error") or event.data.get("error_details") or "The turn failed."
                 message = event.data.get("last_assistant_message")
                 said = f"{error}: {message}" if message and message != error else str(error)
-                self._end_reported(prompt_id, _End(CommandStatus.FAILED, error=said))
+                self._end_reported(prompt_id, End(CommandStatus.FAILED, error=said))
             case "SessionStart" if event.data.get("source") != "compact":  # which happens in the middle of a turn
                 self._cli_queue.clear()
                 self._unannounced.clear()
@@ -224,21 +197,21 @@ class Turns:
                 self._take(entry.prompt_id, entry.text)
             case "assistant":
                 self._goes_on(self._newest)
-                self._answers[self._newest] = _End(CommandStatus.COMPLETED, entry.text) if entry.final else None
+                self._answers[self._newest] = End(CommandStatus.COMPLETED, entry.text) if entry.final else None
             case "failed":
-                self._answers[self._newest] = _End(CommandStatus.FAILED, error=entry.text)
+                self._answers[self._newest] = End(CommandStatus.FAILED, error=entry.text)
             case "ended":
                 self._end_noted(self._newest)
             case "interrupt":
                 # With a prompt in the CLI's queue, the entry has the id of that one, which comes next.
                 ahead = entry.prompt_id not in self._known
-                self._end(None if ahead else entry.prompt_id, _End(CommandStatus.INTERRUPTED, error="Interrupted."))
+                self._end(None if ahead else entry.prompt_id, End(CommandStatus.INTERRUPTED, error="Interrupted."))
             case "unknown_command":
                 self._refuse_named(entry.text)
             case "blocked":
                 self._blocked = entry.text.partition("Original prompt:")[0].strip()
             case "stopped":
-                self._end(None, _End(CommandStatus.FAILED, error=entry.text))
+                self._end(None, End(CommandStatus.FAILED, error=entry.text))
             case "queued" if not self._has_begun(entry.text):
                 self._cli_queue.add(entry.text)
             case "unqueued":
@@ -341,7 +314,7 @@ class Turns:
             self._turn = None
             self._finish(turn, turn.end)
 
-    def _finish(self, turn: _Turn, end: _End) -> None:
+    def _finish(self, turn: Turn, end: End) -> None:
         left = self._left.pop(turn.prompt_id, None)
         if turn.command is not None:
             ended = Ended(turn.command, end.status, end.last_message, end.error)
@@ -390,10 +363,10 @@ class Turns:
             self._is_another(text)
         # While a turn runs this one waits in the CLI's queue, or the running one was ended without a word: what is
         # heard next, of which of the two, tells.
-        self._next.append(_Turn(command, prompt_id, text, end=self._over.pop(prompt_id, None) or ended_before))
+        self._next.append(Turn(command, prompt_id, text, end=self._over.pop(prompt_id, None) or ended_before))
         self._advance()
 
-    def _take_over(self, prompt_id: str, text: str) -> _End | None:
+    def _take_over(self, prompt_id: str, text: str) -> End | None:
         """Follow the turn that runs as this prompt's where that is the same, and return how it has ended, if it has.
 
         2.1.197 has a prompt that runs into a usage limit in the transcript under an id that no hook knows, and behind
@@ -442,7 +415,7 @@ class Turns:
             self._abandon()
             self._advance()
 
-    def _end_reported(self, prompt_id: str | None, end: _End) -> None:
+    def _end_reported(self, prompt_id: str | None, end: End) -> None:
         """A hook says that a turn is over."""
         if prompt_id in self._unannounced:
             self._begin(prompt_id, self._unannounced.pop(prompt_id))
@@ -452,7 +425,7 @@ class Turns:
 
     def _end_noted(self, prompt_id: str) -> None:
         """The transcript says that a turn is over; where hooks fire they have said so before."""
-        end = self._answers.get(prompt_id) or _End(CommandStatus.COMPLETED)
+        end = self._answers.get(prompt_id) or End(CommandStatus.COMPLETED)
         if self._turn is not None and self._turn.prompt_id == prompt_id:
             self._close()
         if prompt_id in self._unannounced:
@@ -460,7 +433,7 @@ class Turns:
         else:
             self._end(prompt_id, end)
 
-    def _end(self, prompt_id: str | None, end: _End) -> None:
+    def _end(self, prompt_id: str | None, end: End) -> None:
         self._skip_to(prompt_id)
         turn = self._turn
         if turn is not None and not (turn.end and turn.end.over) and prompt_id in (None, turn.prompt_id):
@@ -476,10 +449,10 @@ class Turns:
         if self._turn is not None and self._turn.prompt_id == prompt_id and self.stopped:
             self._turn.end = None
 
-    def _end_without_hook(self, otherwise: str) -> _End:
+    def _end_without_hook(self, otherwise: str) -> End:
         """Return how the turn that runs has ended: as the transcript says, else it was interrupted."""
         answer = self._answers.get(self._turn.prompt_id) if self._turn else None
-        return answer or _End(CommandStatus.INTERRUPTED, error=otherwise)
+        return answer or End(CommandStatus.INTERRUPTED, error=otherwise)
 
     def _abandon(self) -> None:
         """Another turn or conversation has begun: the turn before was ended without a word."""
@@ -505,19 +478,3 @@ class Turns:
         if self._turn is not None and self._turn.command is not None:
             self._changes.append(Ended(self._turn.command, CommandStatus.FAILED, error=reason))
         self._turn = None
-
-
-def _begin_of(command: Command | None, entries: Sequence[Entry]) -> int:
-    """Return how much of a transcript is no news to who takes over with this command."""
-    prompts = [number for number, entry in enumerate(entries) if entry.kind == "prompt"]
-    if command is None:
-        last = prompts[-1] if prompts else len(entries)
-        over = any(entry.kind in _OVER or entry.final for entry in entries[last:])
-        return len(entries) if over else last
-    if command.status is CommandStatus.ACCEPTED:
-        for number in prompts:
-            if entries[number].prompt_id == command.prompt_id:
-                return number + 1
-    since = command.delivering_at
-    later = (n for n, entry in enumerate(entries) if since and entry.at and entry.at >= since)
-    return next(later, len(entries))
