@@ -95,6 +95,8 @@ def test_what_cannot_be_answered(demo: Notebook) -> None:
         demo.run("%wx answer Green")
     with pytest.raises(UsageMistake, match="no question"):
         demo.run(f"%wx answer {'0' * 24} Red")
+    with pytest.raises(UsageMistake, match="--text stands before the choice: options come first"):
+        demo.run("%wx answer Red --text foo")
     demo.run("%wx answer Red")
     with pytest.raises(AlreadyAnswered):
         demo.run(f"%wx answer {question['id']} Red")

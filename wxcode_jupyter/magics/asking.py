@@ -108,9 +108,12 @@ def _choices(question: Question, text: str, line: Line) -> list[str | list[str]]
     labels = [option.label for item in question.items for option in item.options]
     if any(label.casefold().startswith(text.casefold()) for label in labels):
         return [text]
+    options = {name for option in line.subcommand.options for name in option.names}
     words: list[str] = []
     while text.strip():
-        word, text, _ = cut_word(text, line.subcommand.usage)
+        word, text, quoted = cut_word(text, line.subcommand.usage)
+        if not quoted and word.partition("=")[0] in options:
+            raise Mistake(f"{word} stands before the choice: options come first.", line.subcommand.usage)
         words.append(word)
     if len(question.items) == 1 or len(words) != len(question.items):
         return [*words]

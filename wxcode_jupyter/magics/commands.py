@@ -136,6 +136,8 @@ def log(context: Context, line: Line) -> Result:
     if line["file"]:
         raise Mistake("--file is for what --raw gives.", line.subcommand.usage)
     limit = 50 if line["limit"] is None else line["limit"]
+    if limit < 1:
+        raise Mistake(f"--limit: {limit} events cannot be shown; 1 or more is expected.", line.subcommand.usage)
 
     def events() -> Iterator[Any]:
         after = 0
@@ -144,7 +146,7 @@ def log(context: Context, line: Line) -> Result:
             after = page[-1].seq
 
     def look() -> EventLog:
-        return EventLog(items=tuple(deque(events(), maxlen=max(limit, 0))), title=f"{found.name}: events", _again=look)
+        return EventLog(items=tuple(deque(events(), maxlen=limit)), title=f"{found.name}: events", _again=look)
 
     return look()
 

@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+N = TypeVar("N", int, float)
 _VARIABLE = re.compile(r"\{\{([A-Za-z_]\w*)\}\}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -225,14 +226,21 @@ def _find_option(subcommand: Subcommand, name: str) -> Option:
     raise Mistake(f"{subcommand.name} has no option {name}{nearest(name, names)}.{hint}", subcommand.usage)
 
 
+def _number(kind: type[N], value: str, expected: str) -> N:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{expected} is expected, not {value[:40]!r}") from None
+
+
 def _convert(option: Option, value: str, usage: str) -> str | float | int:
     try:
         if option.kind == "seconds":
             return seconds(value)
         if option.kind == "count":
-            return int(value)
+            return _number(int, value, "a whole number")
         if option.kind == "amount":
-            return float(value)
+            return _number(float, value, "a number")
     except ValueError as error:
         raise Mistake(f"{option.names[0]}: {error}.", usage) from None
     return value

@@ -101,8 +101,15 @@ def _unanswered(client: Client, command: Command) -> list[str]:
 
 def _format(line: Line) -> str:
     asked: str | None = line["format"]
+    if asked is None and line["file"]:
+        ending = os.path.splitext(line["file"])[1].lower()
+        if ending not in _BY_ENDING:
+            known = ", ".join(_BY_ENDING)
+            told = f"--file {line['file']}: the format is that of its ending ({known}), or of --format."
+            raise Mistake(told, line.subcommand.usage)
+        return _BY_ENDING[ending]
     if asked is None:
-        return _BY_ENDING.get(os.path.splitext(line["file"] or "")[1].lower(), "md")
+        return "md"
     if asked not in _WRITERS:
         names = ", ".join(_WRITERS)
         raise Mistake(f"--format is one of {names}{nearest(asked, _WRITERS)}.", line.subcommand.usage)
