@@ -175,19 +175,8 @@ class Launcher:
         except BaseException:
             remove_folder(folder)
             raise
-        return self._follow(
-            project,
-            terminal,
-            spool,
-            folder,
-            outbox,
-            conflict,
-            line.claude_session_id,
-            workspace,
-            cause=cause,
-            resumes=line.resumes,
-            trust=self._trusts(options, workspace),
-        )
+        trusts = self._trusts(options, workspace)
+        return self._make(project, terminal, about, outbox, conflict, cause=cause, trust=trusts)
 
     async def take_over(
         self, project: OutputProject, about: About, outbox: Outbox, *, conflict: Callable[[], None]
@@ -200,35 +189,18 @@ class Launcher:
         page = await self._store.list_commands(project.id, statuses=_UNDER_WAY, limit=100)
         command = page.items[-1] if page.items else None
         terminal = await self._pool.adopt(project.id, about.journal_dir)
-        return self._follow(
-            project,
-            terminal,
-            HookSpool(about.folder),
-            about.folder,
-            outbox,
-            conflict,
-            about.claude_session_id,
-            about.workspace,
-            cause=None,
-            resumes=about.resumes,
-            trust=False,
-            takes_over=TakenOver(command),
-        )
+        return self._make(project, terminal, about, outbox, conflict, takes_over=TakenOver(command))
 
-    def _follow(
+    def _make(
         self,
         project: OutputProject,
         terminal: TerminalSession,
-        spool: HookSpool,
-        folder: str,
+        about: About,
         outbox: Outbox,
         conflict: Callable[[], None],
-        claude_session_id: str,
-        workspace: str,
         *,
-        cause: LineageCause | None,
-        resumes: bool,
-        trust: bool,
+        cause: LineageCause | None = None,
+        trust: bool = False,
         takes_over: TakenOver | None = None,
     ) -> Launched:
         recorder = Recorder(
@@ -238,22 +210,22 @@ class Launcher:
             project.id,
             cause=cause,
             links_folder=transcript.folder_of_links(self._config.data_dir, project.id),
-            pictures=Pictures(self._config.data_dir, project.id, workspace),
+            pictures=Pictures(self._config.data_dir, project.id, about.workspace),
             conflict=conflict,
         )
         session = LiveSession(
             project,
             terminal,
-            spool,
+            HookSpool(about.folder),
             recorder,
-            claude_session_id=claude_session_id,
-            resumes=resumes,
+            claude_session_id=about.claude_session_id,
+            resumes=about.resumes,
             trust=trust,
             ready_timeout_s=self._config.ready_timeout_s,
             background_wait_s=self._config.background_wait_s,
             takes_over=takes_over,
         )
-        return Launched(session, recorder, folder)
+        return Launched(session, recorder, about.folder)
 
     async def _choose(
         self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
