@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.paths import jupyter_runtime_dir
 
@@ -85,14 +86,22 @@ def keeper_stop(line: argparse.Namespace, _rest: Sequence[str]) -> int:
     return asyncio.run(_keeper_stop(line.runtime_dir, sure=line.yes))
 
 
-async def _keeper_status(folder: str) -> int:
+async def _look(folder: str) -> tuple[int, list[dict[str, Any]]] | None:
+    """Return the keeper's process and its sessions; None where none runs."""
     client = await KeeperClient.find(folder)
     if client is None:
-        print("No keeper runs; the first session starts one.")
-        return 0
+        return None
     kept = await client.list()
     client.close()
-    print(f"Process {client.pid} keeps {len(kept)} session{'' if len(kept) == 1 else 's'}.")
+    return client.pid, kept
+
+
+async def _keeper_status(folder: str) -> int:
+    if (found := await _look(folder)) is None:
+        print("No keeper runs; the first session starts one.")
+        return 0
+    pid, kept = found
+    print(f"Process {pid} keeps {len(kept)} session{'' if len(kept) == 1 else 's'}.")
     if kept:
         began = [datetime.fromtimestamp(each["started_at"], UTC).astimezone() for each in kept]
         rows = [
@@ -110,24 +119,22 @@ async def _keeper_status(folder: str) -> int:
 
 
 async def _keeper_stop(folder: str, *, sure: bool) -> int:
-    client = await KeeperClient.find(folder)
-    if client is None:
+    if (found := await _look(folder)) is None:
         print("No keeper runs.")
         return 0
-    kept = await client.list()
-    client.close()
+    pid, kept = found
     if kept and not sure:
         print(
-            f"Process {client.pid} keeps {len(kept)} session(s), which would end, whatever Claude is doing. Stop them "
+            f"Process {pid} keeps {len(kept)} session(s), which would end, whatever Claude is doing. Stop them "
             "in their notebooks, or repeat this with --yes: the conversations can be resumed.",
             file=sys.stderr,
         )
         return 1
-    pidfd = os.pidfd_open(client.pid)
+    pidfd = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         if not select.select([pidfd], [], [], _STOP_S)[0]:
-            print(f"Process {client.pid} does not end within {_STOP_S:.0f} s.", file=sys.stderr)
+            print(f"Process {pid} does not end within {_STOP_S:.0f} s.", file=sys.stderr)
             return 1
     finally:
         os.close(pidfd)

@@ -13,17 +13,17 @@ LIMIT_BYTES = 1 << 22
 
 
 class Keyboard:
-    """Types for one client: at once what the terminal takes at once, the rest in a task of its own.
+    """Types for one client: a few keys at once, the rest in a task of its own.
 
     So a program that does not read keeps its client neither from sending a signal nor from leaving. What was sent
     before a client left is still typed.
 
     Args:
         write: Types bytes; returns when the terminal has taken them.
-        write_now: Types what the terminal takes without waiting; returns the rest.
+        write_now: Types a few bytes whole without waiting, or says that it cannot.
     """
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]], write_now: Callable[[bytes], bytes]) -> None:
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], write_now: Callable[[bytes], bool]) -> None:
         self._write = write
         self._write_now = write_now
         self._filter = ReplyFilter()
@@ -42,10 +42,10 @@ class Keyboard:
         if self._task.done():
             raise TerminalClosed("The session has ended; nothing can be typed into it.")
         keys = self._filter.feed(data)
-        if self._quiet.is_set():
-            keys = self._write_now(keys)
-            if not keys and not self._filter.pending:
-                return
+        if keys and self._quiet.is_set() and self._write_now(keys):
+            keys = b""
+        if not keys and self._quiet.is_set() and not self._filter.pending:
+            return
         self._keys += keys
         self._quiet.clear()
         if len(self._keys) >= LIMIT_BYTES:

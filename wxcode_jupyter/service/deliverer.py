@@ -98,11 +98,12 @@ class Deliverer:
         await self._terminal.write(data)
         self._note_keys(data)
 
-    def write_now(self, data: bytes) -> bytes:
-        """Pass on what the terminal takes at once of a client's keys, outside a delivery; return the rest."""
-        rest = data if self.typing else self._terminal.write_now(data)
-        self._note_keys(data[: len(data) - len(rest)])
-        return rest
+    def write_now(self, data: bytes) -> bool:
+        """Pass on a client's few keys at once, outside a delivery; False where ``write_from_client`` has to."""
+        if self.typing or not self._terminal.write_now(data):
+            return False
+        self._note_keys(data)
+        return True
 
     def _note_keys(self, data: bytes) -> None:
         if _NO_KEYS.sub(b"", data):

@@ -161,8 +161,8 @@ class LiveSession:
         """Pass on a client's keys, never into the middle of a delivery."""
         await self._deliverer.write_from_client(data)
 
-    def write_now(self, data: bytes) -> bytes:
-        """Pass on what the terminal takes at once of a client's keys; return the rest, for ``write_from_client``."""
+    def write_now(self, data: bytes) -> bool:
+        """Pass on a client's few keys at once; False, and nothing is typed, where ``write_from_client`` has to."""
         return self._deliverer.write_now(data)
 
     async def interrupt(self) -> None:

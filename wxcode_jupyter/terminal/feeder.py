@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 from collections import deque
@@ -12,6 +11,7 @@ from ..errors import TerminalClosed
 
 _WRITE_BYTES = 1 << 16
 _PUSH_LIMIT_BYTES = 1 << 16
+_AT_ONCE_BYTES = 1 << 10
 
 
 class _Write:
@@ -57,13 +57,16 @@ class Feeder:
                 self._queue.remove(write)
             raise
 
-    def write_now(self, data: bytes) -> bytes:
-        """Write what the terminal takes at once, unless others are before; return the rest. Raises nothing."""
-        if self._closed or self._queue:
-            return data
-        with contextlib.suppress(OSError):  # a later ``write`` says what is wrong
-            return data[os.write(self._master, data[:_WRITE_BYTES]) :]
-        return data
+    def write_now(self, data: bytes) -> bool:
+        """Write a few keys at once, whole; False, and nothing is written, where that cannot be: ``write`` can then."""
+        if self._closed or self._queue or len(data) > _AT_ONCE_BYTES:
+            return False
+        try:
+            written = os.write(self._master, data)
+        except OSError:  # a later ``write`` says what is wrong
+            return False
+        self.push(data[written:])  # before anybody else's
+        return True
 
     def push(self, data: bytes) -> None:
         """Write without waiting, in the same order; for the emulator's answers.

@@ -120,9 +120,9 @@ class TerminalSession:
             raise TerminalClosed("The session is being ended; nothing can be typed into it.")
         await self._feeder.write(data)
 
-    def write_now(self, data: bytes) -> bytes:
-        """Type what the terminal takes without waiting; return the rest: all of it where others are before."""
-        return data if self.lost else self._feeder.write_now(data)
+    def write_now(self, data: bytes) -> bool:
+        """Type a few keys without waiting, whole; False, and nothing is typed, where ``write`` has to wait for it."""
+        return not self.lost and self._feeder.write_now(data)
 
     def read(self, offset: int, limit: int) -> Chunk:
         """Return what the journal has from ``offset`` on, without waiting; see ``journal.Chunk`` for gaps."""
