@@ -7,11 +7,13 @@ removes a file only when what it says has been stored: events may come twice aft
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import shlex
 import shutil
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,7 +120,7 @@ class HookSpool:
         for name in sorted(entry for entry in _names(self._spool) if entry.endswith(".json") and entry not in seen):
             path = self._spool / name
             try:
-                events.append(_event(name, read_json(path.read_bytes())))
+                events.append(_event(name, read_json(_read(path))))
             except FileNotFoundError:
                 continue
             except (ValueError, OSError):
@@ -132,6 +134,16 @@ class HookSpool:
     def remove(self, key: str) -> None:
         """Forget an event that has been stored."""
         (self._spool / key).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    """Return what a regular file holds; anything else could make us wait, or never end. Raises ``OSError``."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "It is no file", str(path))
+    with open(fd, "rb") as file:
+        return file.read()
 
 
 def _command(shell: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -70,6 +70,8 @@ class Listener:
     @contextmanager
     def woken(self, wake: Callable[[], None]) -> Iterator[None]:
         """Call ``wake`` whenever the relay has left an event."""
+        with suppress(FileExistsError):
+            os.mkfifo(self._spool.poke_path, 0o600)  # of a session that is taken over somebody may have removed it
         poke = os.open(self._spool.poke_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
         def poked() -> None:

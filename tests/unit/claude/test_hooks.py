@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,14 @@ def test_what_is_no_file_is_put_aside_too(tmp_path: Path) -> None:
     (tmp_path / "spool" / "1.json").mkdir()
     assert len(spool.load()) == 1
     assert (tmp_path / "spool" / "1.bad").is_dir()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["fifo", "endless"])
+def test_what_would_make_us_wait_is_put_aside(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / "spool").mkdir()
+    make(tmp_path / "spool" / "1.json")
+    assert HookSpool(str(tmp_path)).load() == []
+    assert os.path.lexists(tmp_path / "spool" / "1.bad")
 
 
 def test_a_spool_that_is_no_folder_holds_no_events(tmp_path: Path) -> None:
