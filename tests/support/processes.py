@@ -29,7 +29,21 @@ def processes_of(home: Path) -> dict[int, str]:
 
 def cli_processes(home: Path, executable: Path) -> list[int]:
     """Return the pids of the CLIs of that HOME (not of what they started)."""
-    return [pid for pid, line in processes_of(home).items() if line.startswith(f"{executable} --settings ")]
+    return without_forks([pid for pid, line in processes_of(home).items() if line.startswith(f"{executable} --settings ")])
+
+
+def without_forks(pids: list[int]) -> list[int]:
+    """Leave out the children of others in the list: a fork has its parent's command line until it executes its own."""
+    return [pid for pid in pids if parent_of(pid) not in pids]
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the pid of a process's parent, None where the process has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(b")")[2].split()[1])
 
 
 def resident_bytes(pid: int) -> int:

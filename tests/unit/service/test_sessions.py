@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.support import stand_in_box
-from tests.support.processes import processes_of
+from tests.support.processes import processes_of, without_forks
 from tests.support.terminal import until
 from wxcode_jupyter.claude import delivery
 from wxcode_jupyter.claude.hooks import HookEvent, HookSpool
@@ -435,7 +435,7 @@ async def has_status(service: Service, command: Command, *wanted: CommandStatus)
 def processes(config: Config) -> list[int]:
     """Return the programs that run in claude's place."""
     found = processes_of(Path(config.environment["HOME"]))
-    return [pid for pid, line in found.items() if stand_in_box.__file__ in line]
+    return without_forks([pid for pid, line in found.items() if stand_in_box.__file__ in line])
 
 
 def prompts(project: OutputProject) -> list[str]:
