@@ -29,7 +29,9 @@ def processes_of(home: Path) -> dict[int, str]:
 
 def cli_processes(home: Path, executable: Path) -> list[int]:
     """Return the pids of the CLIs of that HOME (not of what they started)."""
-    return without_forks([pid for pid, line in processes_of(home).items() if line.startswith(f"{executable} --settings ")])
+    return without_forks(
+        [pid for pid, line in processes_of(home).items() if line.startswith(f"{executable} --settings ")]
+    )
 
 
 def without_forks(pids: list[int]) -> list[int]:
