@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
+import select
 import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ptyprocess import PtyProcess
@@ -28,60 +31,156 @@ _SHORT_BYTES = 1 << 10
 _DRAIN_S = 0.1
 _REOPEN_POLL_S = 0.1
 _FAMILY_POLL_S = 0.02
+_TERMS = ("owns", "journal_dir", "limit_bytes", "silence_limit_s", "about")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process in a PTY, and our descriptors of it; ``own`` is whether it is this keeper's child."""
+
+    pid: int
+    mark: str
+    started_at: float
+    master: int
+    doorbell: int
+    pidfd: int
+    own: bool = True
 
 
 class Child:
     """A process in a PTY; everything it writes goes to its journal, and ``doorbell`` is rung.
 
-    Args:
-        request: A ``spawn`` request's ``argv, cwd, env, rows, cols, owns, journal_dir, limit_bytes``.
-        locks: Of the folders that it owns; released when the child has ended.
-        files_limit: The child's limits of open files (soft, hard); the keeper's own is higher.
-        on_exit: Called once, with the exit code (negative: the signal that killed it), when all output up to the exit
-            is in the journal.
-        on_gone: Called once, after ``on_exit``, when nothing of the session is left.
+    Made by ``spawn``, or by ``go_on_with`` for one whose keeper has died.
 
-    Raises:
-        OSError: The program cannot be executed, or the journal cannot be made.
-        ValueError: An argument or a variable cannot be given to a program.
+    Attributes:
+        terms: What another keeper has to know to go on with it, besides ``Running``: ``owns, journal_dir, limit_bytes,
+            silence_limit_s, about``.
+        on_exit: Called once, with the exit code (negative: the signal that killed it; None: it was another keeper's
+            child, and nobody can know it), when all output up to the exit is in the journal.
+        last_output: When it last wrote something, as ``time.monotonic`` has it.
     """
 
     def __init__(
         self,
         reactor: Reactor,
         request: Mapping[str, Any],
+        running: Running,
         locks: Sequence[WorkspaceLock],
-        files_limit: tuple[int, int],
-        on_exit: Callable[[Child, int], None],
+        journal: JournalWriter,
+        on_exit: Callable[[Child, int | None], None],
         on_gone: Callable[[Child], None],
     ) -> None:
         self.key: str = request["key"]
-        self.owns: list[str] = request["owns"]
-        self.journal_dir: str = request["journal_dir"]
-        self.about: dict[str, Any] | None = request.get("about")
+        self.terms = {name: request.get(name) for name in _TERMS}
+        self.running = running
+        self.pid = running.pid
         self.locks = locks
-        self.started_at = time.time()
-        self._reactor = reactor
+        self.journal = journal
         self.on_exit = on_exit
+        self.ended = False
+        self.last_output = time.monotonic()
+        self._reactor = reactor
         self._on_gone = on_gone
         self._escalation: Timer | None = None
-        self.mark = new_mark()
-        self.journal = JournalWriter(request["journal_dir"], request["limit_bytes"])
+        # The number of one that is not ours is free as soon as it ends: then the mark alone says who belongs to it.
+        self._family = Family(running.pid if running.own else None, running.mark)
+        reactor.watch(running.master, self._read)
+        reactor.watch(running.pidfd, self._notice_exit)
+
+    @classmethod
+    def spawn(
+        cls,
+        reactor: Reactor,
+        request: Mapping[str, Any],
+        locks: Sequence[WorkspaceLock],
+        files_limit: tuple[int, int],
+        on_exit: Callable[[Child, int | None], None],
+        on_gone: Callable[[Child], None],
+    ) -> Child:
+        """Run a program.
+
+        Args:
+            reactor: The keeper's.
+            request: A ``spawn`` request's ``argv, cwd, env, rows, cols`` and ``_TERMS``.
+            locks: Of the folders that it owns; released when the child has ended.
+            files_limit: The child's limits of open files (soft, hard); the keeper's own is higher.
+            on_exit: See the attribute.
+            on_gone: Called once, after ``on_exit``, when nothing of the session is left.
+
+        Raises:
+            OSError: The program cannot be executed, or the journal cannot be made.
+            ValueError: An argument or a variable cannot be given to a program.
+        """
+        mark, started_at, folder = new_mark(), time.time(), request["journal_dir"]
+        written = JournalWriter(folder, request["limit_bytes"])
         try:
-            SizeRecord(request["journal_dir"]).append(SizeChange(0, request["rows"], request["cols"]))
-            self.pid, self.master = _spawn(request, [lock.fd for lock in locks], self.mark, files_limit)
+            SizeRecord(folder).append(SizeChange(0, request["rows"], request["cols"]))
+            pid, master = _spawn(request, [lock.fd for lock in locks], mark, files_limit)
         except BaseException:
-            journal.remove(request["journal_dir"])
+            journal.remove(folder)
             raise
-        self._family = Family(self.pid, self.mark)
-        self.pidfd = os.pidfd_open(self.pid)
-        self.doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.ended = False
-        reactor.watch(self.master, self._read)
-        reactor.watch(self.pidfd, self._notice_exit)
+        doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        running = Running(pid, mark, started_at, master, doorbell, os.pidfd_open(pid))
+        return cls(reactor, request, running, locks, written, on_exit, on_gone)
+
+    @classmethod
+    def go_on_with(
+        cls,
+        reactor: Reactor,
+        request: Mapping[str, Any],
+        fds: Sequence[int],
+        on_exit: Callable[[Child, int | None], None],
+        on_gone: Callable[[Child], None],
+    ) -> Child:
+        """Follow a program whose keeper has died, with the descriptors that a server has of it.
+
+        Args:
+            reactor: The keeper's.
+            request: An ``entrust`` request's ``pid, mark, started_at, holder`` and ``_TERMS``.
+            fds: ``master``, ``doorbell``, ``pidfd``, and the lock of each folder of ``owns``; ours from now on.
+            on_exit: See the attribute.
+            on_gone: Called once, after ``on_exit``, when nothing of the session is left.
+        """
+        master, doorbell, pidfd, *lock_fds = fds
+        locks = [
+            WorkspaceLock(folder, request["holder"], fd) for folder, fd in zip(request["owns"], lock_fds, strict=True)
+        ]
+        written = JournalWriter(request["journal_dir"], request["limit_bytes"], goes_on=True)
+        running = Running(request["pid"], request["mark"], request["started_at"], master, doorbell, pidfd, own=False)
+        return cls(reactor, request, running, locks, written, on_exit, on_gone)
+
+    @property
+    def about(self) -> dict[str, Any] | None:
+        """What whoever takes the session over has to know; None where nobody may."""
+        return self.terms["about"]
+
+    @property
+    def journal_dir(self) -> str:
+        """The folder of the journal, which no other session has."""
+        return str(self.terms["journal_dir"])
+
+    @property
+    def owns(self) -> list[str]:
+        """The folders that it owns."""
+        return list(self.terms["owns"] or ())
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """What a server gets: ``master``, ``doorbell``, ``pidfd``, and the lock of each folder of ``owns``."""
+        running = self.running
+        return (running.master, running.doorbell, running.pidfd, *(lock.fd for lock in self.locks))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a server has to know of it, for ``spawn``'s answer."""
+        return {"pid": self.pid, "started_at": self.running.started_at, "mark": self.running.mark, **self.terms}
 
     def signal_group(self, signum: int) -> None:
-        """Signal the process group; it is not reaped yet, so its number is its own."""
+        """Signal the process group. Raises ``ProcessLookupError`` where it has ended.
+
+        Its number is its own: our child has not been reaped yet, and another keeper's has not ended.
+        """
+        if self.ended or (not self.running.own and _readable(self.running.pidfd)):
+            raise ProcessLookupError(errno.ESRCH, "the session has ended")
         os.killpg(self.pid, signum)
         if signum in (signal.SIGHUP, signal.SIGTERM):
             os.killpg(self.pid, signal.SIGCONT)  # a stopped process would not notice
@@ -92,7 +191,8 @@ class Child:
             self._escalate((signal.SIGHUP, signal.SIGTERM, signal.SIGKILL), HANGUP_GRACE_S)
 
     def _escalate(self, signums: Sequence[signal.Signals], grace_s: float) -> None:
-        self.signal_group(signums[0])
+        with contextlib.suppress(ProcessLookupError):
+            self.signal_group(signums[0])
         if rest := signums[1:]:
             self._escalation = self._reactor.later(grace_s, lambda: self._escalate(rest, grace_s))
 
@@ -105,7 +205,7 @@ class Child:
         more = True
         try:
             for _ in range(_READS_PER_ROUND):
-                piece = os.read(self.master, _READ_BYTES)
+                piece = os.read(self.running.master, _READ_BYTES)
                 if not piece:
                     more = False
                     break
@@ -119,23 +219,27 @@ class Child:
                 raise
             # No process has the slave open. One may open it again while the child lives, so look again later.
             more = False
-            self._reactor.forget(self.master)
+            self._reactor.forget(self.running.master)
             if not self.ended:
                 self._reactor.later(_REOPEN_POLL_S, self._watch_again)
         if pieces:
             self.journal.append(b"".join(pieces))
-            os.eventfd_write(self.doorbell, 1)
+            self.last_output = time.monotonic()
+            os.eventfd_write(self.running.doorbell, 1)
         return more
 
     def _watch_again(self) -> None:
         if not self.ended:
-            self._reactor.watch(self.master, self._read)
+            self._reactor.watch(self.running.master, self._read)
 
     def _notice_exit(self, _events: int) -> None:
-        # WNOWAIT: the zombie keeps the group's number from being given to somebody else until the group is empty.
-        status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if status is None:
-            return
+        exit_code: int | None = None
+        if self.running.own:
+            # WNOWAIT: the zombie keeps the group's number from being given to somebody else until the group is empty.
+            status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if status is None:
+                return
+            exit_code = status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
         self.ended = True
         if self._escalation:
             self._escalation.cancel()
@@ -146,11 +250,11 @@ class Child:
         self.journal.close()
         for lock in self.locks:
             lock.release()
-        os.eventfd_write(self.doorbell, 1)
-        for fd in (self.master, self.pidfd, self.doorbell):
+        os.eventfd_write(self.running.doorbell, 1)
+        for fd in (self.running.master, self.running.pidfd, self.running.doorbell):
             self._reactor.forget(fd)
             os.close(fd)
-        self.on_exit(self, status.si_status if status.si_code == os.CLD_EXITED else -status.si_status)
+        self.on_exit(self, exit_code)
         self._clear_family()
 
     def _clear_family(self) -> None:
@@ -159,13 +263,20 @@ class Child:
 
     def _await_family(self, kill_at: float) -> None:
         if not self._family.members():
-            os.waitpid(self.pid, 0)
+            if self.running.own:
+                os.waitpid(self.pid, 0)
             self._on_gone(self)
             return
         late = time.monotonic() >= kill_at
         if late:
             self._family.signal(signal.SIGKILL)
         self._reactor.later(_FAMILY_POLL_S * (10 if late else 1), lambda: self._await_family(kill_at))
+
+
+def _readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _spawn(

@@ -58,16 +58,22 @@ class JournalWriter:
         folder: Made when it is missing; what an earlier journal left in it is removed.
         limit_bytes: Beyond it the oldest whole segments are deleted, the newest two excepted.
         segment_bytes: Size at which the next segment begins.
+        goes_on: Go on, with a new segment, where a writer that has died was; nothing is removed.
     """
 
-    def __init__(self, folder: str, limit_bytes: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self, folder: str, limit_bytes: int, segment_bytes: int = SEGMENT_BYTES, *, goes_on: bool = False
+    ) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        clear(folder)
-        self.head = 0
+        if not goes_on:
+            clear(folder)
         self._folder = folder
         self._limit_bytes = limit_bytes
         self._segment_bytes = segment_bytes
-        self._starts: list[int] = []
+        self._starts = _segment_starts(folder)
+        self.head = self._starts[-1] + os.stat(_segment_path(folder, self._starts[-1])).st_size if self._starts else 0
+        if self._starts and self.head == self._starts[-1]:
+            _remove_segment(_segment_path(folder, self._starts.pop()))
         self._size = 0
         self._fd: int | None = None
         self._times = TimesWriter()

@@ -3,9 +3,10 @@
 One per user and data directory, started by whichever server needs it first (``process.KeeperClient``) as
 ``python -m wxcode_jupyter.terminal.keeper <folder>``. The folder belongs to the user alone (0700) and holds the socket
 ``keeper.sock`` (0600, see ``rendezvous``). When the connection of a server closes, however that came, the keeper keeps
-those of its sessions that were spawned with an ``about``, for whichever server takes them over, and ends the others; it
-exits by itself when it has had nothing to keep for ``IDLE_EXIT_S``. It imports the standard library and ptyprocess
-only.
+those of its sessions that were spawned with an ``about``, for whichever server takes them over, and ends the others. It
+exits by itself when it has had nothing to keep for ``IDLE_EXIT_S``. When it dies, its children live on with the
+descriptors of their servers, which start another keeper and entrust them to it. It imports the standard library and
+ptyprocess only.
 
 Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok": {...}}`` or ``{"id", "error":
 {"code", "message", "details"}}``:
@@ -13,16 +14,21 @@ Requests are frames of ``wire``: ``{"id", "op", ...}``, answered by ``{"id", "ok
 - ``hello`` (first; ``versions``) -> ``version``, ``pid``
 - ``claim`` (``folder, holder``): takes the folder for a ``spawn`` that is being prepared; ``release`` (``folder``)
   gives it back
-- ``spawn`` (``key, owns, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder, about``) -> ``pid``,
-  ``started_at``, ``mark`` (see ``family``) and the descriptors ``master``, ``doorbell`` (eventfd), ``pidfd``, and a
-  lock for each folder of ``owns``; ``about`` is what whoever takes the session over has to know, null where nobody may
+- ``spawn`` (``key, owns, argv, cwd, env, rows, cols, journal_dir, limit_bytes, holder, about, silence_limit_s``) ->
+  ``pid``, ``started_at``, ``mark`` (see ``family``), what is in ``child._TERMS``, and the descriptors ``master``,
+  ``doorbell`` (eventfd), ``pidfd``, and a lock for each folder of ``owns``; ``about`` is what whoever takes the session
+  over has to know, null where nobody may; a session without a server ends when it has written nothing for
+  ``silence_limit_s`` (0: it may for ever)
 - ``leave`` (``key``): gives a session with an ``about`` up, as if the connection had closed
 - ``adopt`` (``key, journal_dir, holder``): takes a session over that is kept; the answer is that of ``spawn``
+- ``entrust`` (``key, holder``, the answer of ``spawn``, and its descriptors): goes on with a session whose keeper has
+  died, or gives it back where this keeper keeps it
 - ``signal`` (``key, signum``), to the whole process group
 - ``list`` -> ``sessions``
 
-and ``{"event": "exited", "key", "exit_code", "head"}`` comes unasked to the connection that spawned: the code as
-``os.waitstatus_to_exitcode`` has it (negative: killed by that signal), after all output is in the journal.
+and, unasked, ``{"event": "exited", "key", "exit_code", "head"}`` to the connection that spawned: the code as
+``os.waitstatus_to_exitcode`` has it (negative: killed by that signal; null for one that was entrusted), after all
+output is in the journal; and ``{"event": "ending"}``: it was told to end (SIGTERM), and all sessions with it.
 """
 
 from __future__ import annotations
@@ -33,6 +39,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -103,14 +110,13 @@ class Connection:
             return
         try:
             messages = self.channel.receive()
+            for message in messages or ():
+                self._answer(message)
         except FrameError as error:
             sys.stderr.write(f"keeper: {error}\n")
             messages = None
         if messages is None:
             self.close()
-            return
-        for message in messages:
-            self._answer(message)
 
     def _answer(self, message: dict[str, Any]) -> None:
         try:
@@ -125,6 +131,11 @@ class Connection:
 
     def _perform(self, message: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
         operation = message["op"]
+        fds = self.channel.take_fds(message.get("fds", 0))
+        if operation == "entrust" and self._greeted:
+            return self._go_on_with(message, fds), ()
+        for fd in fds:
+            os.close(fd)
         if operation == "hello":
             return self._hello(message), ()
         if not self._greeted:
@@ -172,7 +183,7 @@ class Connection:
                     claimed = self._claims.pop(folder, None)
                     locks.append(claimed or _lock(folder, request["holder"]))
                     undo.callback(locks[-1].release)
-                child = Child(
+                child = Child.spawn(
                     self._keeper.reactor,
                     request,
                     locks,
@@ -196,18 +207,32 @@ class Connection:
         child.on_exit = self._report_exit
         return self._hand_over(child, request["key"])
 
+    def _go_on_with(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        if child := self._keeper.give(request["journal_dir"]):  # it was our connection that broke, not the keeper
+            for fd in fds:
+                os.close(fd)
+            child.on_exit = self._report_exit
+        elif any(each.journal_dir == request["journal_dir"] for each in self._keeper.children):
+            for fd in fds:
+                os.close(fd)
+            raise RequestFailed("terminal_closed", "That session is being ended, or another server has it.")
+        else:
+            child = Child.go_on_with(self._keeper.reactor, request, fds, self._report_exit, self._keeper.child_gone)
+            self._keeper.child_born(child)
+        self._hand_over(child, request["key"])
+        return {}
+
     def _hand_over(self, child: Child, key: str) -> tuple[dict[str, Any], tuple[int, ...]]:
         child.key = key
         self.children[key] = child
-        return (
-            {"pid": child.pid, "started_at": child.started_at, "mark": child.mark},
-            (child.master, child.doorbell, child.pidfd, *(lock.fd for lock in child.locks)),
-        )
+        return child.describe(), child.fds
 
     def _signal(self, request: dict[str, Any]) -> dict[str, Any]:
         child = self._own(request["key"])
         try:
             child.signal_group(request["signum"])
+        except ProcessLookupError:
+            raise RequestFailed("terminal_closed", f"The session {request['key']} has ended.") from None
         except OSError as error:
             raise RequestFailed("terminal_error", f"Signal {request['signum']} cannot be sent: {error}") from error
         return {}
@@ -218,7 +243,7 @@ class Connection:
         except KeyError:
             raise RequestFailed("terminal_closed", f"The session {key} has ended.") from None
 
-    def _report_exit(self, child: Child, exit_code: int) -> None:
+    def _report_exit(self, child: Child, exit_code: int | None) -> None:
         del self.children[child.key]
         if self.channel.fileno() >= 0:
             self.push({"event": "exited", "key": child.key, "exit_code": exit_code, "head": child.journal.head})
@@ -245,8 +270,9 @@ class Keeper:
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files_limit[1], self.files_limit[1]))
         self._listener = listener
         self._connections: set[Connection] = set()
-        self._children: set[Child] = set()
+        self.children: set[Child] = set()
         self._kept: dict[str, Child] = {}  # by their journals, those whose server is gone
+        self._silences: dict[str, Timer] = {}  # by their journals, when to look whether those were silent for too long
         self._idle: Timer | None = None
         self._ending = False
         self.reactor.watch(listener.fileno(), self._accept)
@@ -267,7 +293,7 @@ class Keeper:
 
     def child_born(self, child: Child) -> None:
         """Note a new child."""
-        self._children.add(child)
+        self.children.add(child)
 
     def keep(self, child: Child) -> None:
         """Keep a child whose server is gone, until another one takes it over."""
@@ -276,17 +302,33 @@ class Keeper:
             return
         self._kept[child.journal_dir] = child
         child.on_exit = self._forget_kept
+        if limit_s := child.terms["silence_limit_s"]:
+            self._end_when_silent(child, time.monotonic(), limit_s)
 
-    def _forget_kept(self, child: Child, _exit_code: int) -> None:
-        del self._kept[child.journal_dir]
+    def _end_when_silent(self, child: Child, since: float, limit_s: float) -> None:
+        """End a child to which no server has come for long: an idle program writes nothing, one that works does."""
+        rest_s = max(child.last_output, since) + limit_s - time.monotonic()
+        if rest_s > 0:
+            check = self.reactor.later(rest_s, lambda: self._end_when_silent(child, since, limit_s))
+            self._silences[child.journal_dir] = check
+        else:
+            sys.stderr.write(
+                f"keeper: {child.owns[-1]}: no server came, and nothing was written, for {limit_s:g} s; it is ended\n"
+            )
+            child.hang_up()
+
+    def _forget_kept(self, child: Child, _exit_code: int | None) -> None:
+        self.give(child.journal_dir)
 
     def give(self, journal_dir: str) -> Child | None:
         """Return a child that is kept, for whoever takes it over now; ``None`` where there is none."""
+        if check := self._silences.pop(journal_dir, None):
+            check.cancel()
         return self._kept.pop(journal_dir, None)
 
     def child_gone(self, child: Child) -> None:
         """Note that nothing is left of a child."""
-        self._children.discard(child)
+        self.children.discard(child)
         self._check_idle()
 
     def describe(self, asking: Connection) -> list[dict[str, Any]]:
@@ -297,7 +339,7 @@ class Keeper:
                 "key": child.key,
                 "pid": child.pid,
                 "owns": child.owns,
-                "started_at": child.started_at,
+                "started_at": child.running.started_at,
                 "mine": connection is asking,
                 "kept": connection is None,
                 "journal_dir": child.journal_dir,
@@ -325,7 +367,7 @@ class Keeper:
         self._check_idle()
 
     def _check_idle(self) -> None:
-        busy = self._connections or self._children
+        busy = self._connections or self.children
         if self._idle and busy:
             self._idle.cancel()
             self._idle = None
@@ -339,6 +381,7 @@ class Keeper:
         self._ending = True
         self.reactor.forget(self._listener.fileno())
         for connection in list(self._connections):
+            connection.push({"event": "ending"})
             connection.close()
         for child in self._kept.values():
             child.hang_up()

@@ -39,13 +39,18 @@ class WorkspaceLocked(Exception):
 class WorkspaceLock:
     """The lock on a workspace, held from construction to ``release``.
 
+    Args:
+        workspace: The folder.
+        holder: Who we are.
+        fd: A duplicate of the descriptor of one who holds the lock: it is shared with him.
+
     Raises:
         WorkspaceLocked: Another process, or another session of this one, holds it.
         OSError: The folder cannot be opened.
     """
 
-    def __init__(self, workspace: str, holder: dict[str, Any]) -> None:
-        self.fd = os.open(workspace, _OPEN_FOLDER)
+    def __init__(self, workspace: str, holder: dict[str, Any], fd: int | None = None) -> None:
+        self.fd = os.open(workspace, _OPEN_FOLDER) if fd is None else fd
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -96,7 +96,9 @@ class TerminalPool:
         if self._closed:
             raise TerminalClosed("The server is shutting down.")
         session = self._sessions.get(key)
-        if session and not session.closed and not session.lost:
+        if session and session.lost:
+            await session.wait_kept()
+        if session and not session.closed:
             return session
         opening = self._opening.get(key)
         if opening is None:
@@ -109,19 +111,18 @@ class TerminalPool:
     async def list_kept(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return journal and ``about`` of the sessions whose server is gone and which live on. Starts no keeper."""
         async with self._connecting:
-            if self._client is None or self._client.lost:
-                found = await KeeperClient.find(self._runtime_dir)
-                if found is None:
-                    return []
-                self._client = found
-            listed = await self._client.list()
+            client = await self._present() or await KeeperClient.find(self._runtime_dir)
+            if client is None:
+                return []
+            self._client = client
+            listed = await client.list()
         return [(each["journal_dir"], each["about"]) for each in listed if each["kept"]]
 
     async def adopt(self, key: str, journal_dir: str) -> TerminalSession:
         """Take over a session of ``list_kept``. Raises ``TerminalClosed`` where another server was first."""
         client = await self._connect()
         child = await client.adopt(key, journal_dir, self._holder())
-        session = self._sessions[key] = TerminalSession(child, client, self._emulation, journal_dir, TermSize())
+        session = self._sessions[key] = TerminalSession(child, self._emulation, journal_dir, TermSize())
         return session
 
     async def leave(self, key: str) -> None:
@@ -138,9 +139,9 @@ class TerminalPool:
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
         sessions = list(self._sessions.values())
         results = await asyncio.gather(*(session.end() for session in sessions), return_exceptions=True)
-        if self._client:
-            self._client.close()
-            await self._client.wait_rescued()
+        if client := await self._present():
+            client.close()
+            await client.successor()
         for session in sessions:
             if session.closed:
                 session.release()
@@ -185,14 +186,20 @@ class TerminalPool:
             "about": None if spec.about is None else dict(spec.about),
         }
         child = await client.spawn(key, request)
-        session = TerminalSession(child, client, self._emulation, spec.journal_dir, size)
+        session = TerminalSession(child, self._emulation, spec.journal_dir, size)
         self._sessions[key] = session
         return session
 
     async def _connect(self) -> KeeperClient:
         async with self._connecting:
-            if self._client and self._client.lost:
-                await self._client.wait_rescued()  # until then they hold their workspaces
-            if self._client is None or self._client.lost:
-                self._client = await KeeperClient.connect(self._runtime_dir)
+            self._client = await self._present() or await KeeperClient.connect(self._runtime_dir)
             return self._client
+
+    async def _present(self) -> KeeperClient | None:
+        """Return the connection, or what has come after it; None where there is none (any more).
+
+        Waits for the end of sessions that no keeper follows: until then they hold their workspaces.
+        """
+        while self._client and self._client.lost:
+            self._client = await self._client.successor()
+        return self._client

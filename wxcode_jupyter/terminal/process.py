@@ -5,83 +5,35 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import KeeperUnavailable, TerminalError, by_code
-from . import ownership, rendezvous, rescue
+from . import rendezvous
 from .helper import Helper
 from .launch import LOG_NAME, read_log, start_keeper
+from .spawned import ChildProcess, ExitNotice
 from .wire import PROTOCOL_VERSION, Channel, FrameError
 
 _START_TIMEOUT_S = 15.0
 _REQUEST_TIMEOUT_S = 20.0
 _RETRY_S = 0.02
+_RELAPSE_S = 1.0  # a keeper that dies so soon after it was entrusted with sessions dies of them
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ExitNotice:
-    """A child has ended; ``exit_code`` is ``None`` when the keeper died and nobody can know it."""
-
-    exit_code: int | None
-
-
-class ChildProcess:
-    """A child that the keeper spawned for us, and our descriptors of it.
-
-    ``master`` is a duplicate for input and size (non-blocking), ``doorbell`` the eventfd that is rung after output was
-    appended to the journal. ``exit`` is resolved when the child is dead, however it came to it.
-    """
-
-    def __init__(self, key: str, spawned: Mapping[str, Any], fds: list[int]) -> None:
-        self.key = key
-        self.pid: int = spawned["pid"]
-        self.started_at = datetime.fromtimestamp(spawned["started_at"], UTC)
-        self._mark: str = spawned["mark"]
-        self.master, self.doorbell, self._pidfd, *self._locks = fds
-        self.exit: asyncio.Future[ExitNotice] = asyncio.get_running_loop().create_future()
-
-    def close_terminal(self) -> None:
-        """Close master and doorbell: as far as it is up to us, the child is hung up."""
-        if self.master >= 0:
-            os.close(self.master)
-            os.close(self.doorbell)
-            self.master = self.doorbell = -1
-
-    def forget(self) -> None:
-        """Close the descriptors that only a lost keeper would have made us use."""
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            for lock in self._locks:
-                os.close(lock)
-            self._pidfd = -1
-
-    async def end_without_keeper(self) -> None:
-        """End the child in the dead keeper's stead, and only then say that it has ended."""
-        try:
-            await rescue.end_child(self.pid, self._pidfd, self._mark)
-            os.close(self._pidfd)
-            for lock in self._locks:
-                ownership.unlock(lock)
-            self._pidfd = -1
-        finally:
-            self.exit.set_result(ExitNotice(None))
 
 
 class KeeperClient:
     """A connection to this user's keeper; the sessions that it spawned end when the connection closes.
 
-    Made by ``connect``. When the keeper dies its children are ended, which takes seconds where they resist, and every
-    child's ``exit`` gets a notice without a code when it is dead; all later calls raise ``KeeperUnavailable``; connect
-    again for new sessions.
+    Made by ``connect``. When the keeper dies its children live on, and another one is started and goes on with them
+    (``successor``); those for which that cannot be done are ended, which takes seconds where they resist, and their
+    ``exit`` gets a notice without a code when they are dead. All later calls here raise ``KeeperUnavailable``.
 
     A keeper that hangs is waited for once: after a request that it did not answer in time others are sent, and raise
     ``KeeperUnavailable`` at once, until something is heard of it.
@@ -98,7 +50,9 @@ class KeeperClient:
         self._unanswered: dict[int, dict[str, Any]] = {}  # also those for which nobody waits any more
         self._silent = False  # since a request was not answered in time
         self._children: dict[str, ChildProcess] = {}
-        self._rescues: set[asyncio.Task[None]] = set()
+        self._ends = False  # it was told to
+        self._entrusted_at = -math.inf
+        self._succession: asyncio.Task[KeeperClient | None] | None = None
         self._helper: Helper | None = None  # the keeper's process, when we started it
         self._loop.add_reader(channel.fileno(), self._receive)
 
@@ -226,17 +180,34 @@ class KeeperClient:
         """Close the connection: what is left of our sessions is ended."""
         self._disconnect("The connection to the keeper is closed.")
 
-    async def wait_rescued(self) -> None:
-        """Wait until the children of a connection that was lost have ended."""
-        await asyncio.gather(*self._rescues)
+    async def successor(self) -> KeeperClient | None:
+        """Of a connection that is lost, return that to the keeper that has the children now.
 
-    async def _request(self, message: dict[str, Any]) -> dict[str, Any]:
+        None, once they have ended, where there were none, or none of them could be saved, or ``close`` was called.
+        """
+        # Shielded: one caller who gives up does not take it from the others.
+        return await asyncio.shield(self._succession) if self._succession else None
+
+    async def _entrust(self, child: ChildProcess) -> None:
+        """Have the keeper go on with a child whose own has died. Raises ``TerminalError`` where it cannot."""
+        self._children[child.key] = child
+        request = {**child.told, "op": "entrust", "key": child.key}
+        try:
+            await self._request(request, child.fds)
+        except BaseException:
+            self._children.pop(child.key, None)
+            raise
+        self._entrusted_at = self._loop.time()
+        child.keeper = self
+        child.on_new_keeper()
+
+    async def _request(self, message: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
         if self.lost:
             raise KeeperUnavailable("The keeper is gone; start the session again.")
         number = next(self._ids)
         answer = self._answers[number] = self._loop.create_future()
         try:
-            self._send({**message, "id": number})
+            self._send({**message, "id": number}, fds)
             self._unanswered[number] = message
             if self._silent:
                 raise KeeperUnavailable(f"The keeper (process {self.pid}) does not answer; it may be stopped.")
@@ -251,8 +222,8 @@ class KeeperClient:
         finally:
             del self._answers[number]
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self._channel.send(message)
+    def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        self._channel.send(message, fds)
         if self._channel.backlog:
             self._loop.add_writer(self._channel.fileno(), self._flush)
 
@@ -270,16 +241,16 @@ class KeeperClient:
             self._disconnect(f"The keeper cannot be understood: {error}")
         else:
             if messages is None:
-                if self._children:
-                    count = len(self._children)
-                    _log.error("The keeper died, and with it %d sessions. %s", count, read_log(self._folder))
-                self._disconnect("The keeper is gone; start the session again.")
+                self._mourn()
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message.get("event") == "exited":
             child = self._children.pop(message["key"])
             child.forget()
             child.exit.set_result(ExitNotice(message["exit_code"]))
+            return
+        if message.get("event") == "ending":
+            self._ends = True
             return
         number = message["id"]
         request = self._unanswered.pop(number, {"op": "none of ours"})
@@ -293,7 +264,8 @@ class KeeperClient:
         result = message["ok"]
         if request["op"] in ("spawn", "adopt"):
             # At once, not when the asking task runs: the notice of its exit may be the next message.
-            child = ChildProcess(request["key"], result, self._channel.take_fds(message["fds"]))
+            fds = self._channel.take_fds(message["fds"])
+            child = ChildProcess(request["key"], {**result, "holder": request["holder"]}, fds, self)
             self._children[child.key] = child
             result = {"child": child}
             if not wanted:
@@ -305,9 +277,48 @@ class KeeperClient:
         if answer and wanted:
             answer.set_result(result)
 
-    def _disconnect(self, reason: str) -> None:
-        if self.lost:
+    def _mourn(self) -> None:
+        """The keeper is gone: see to its children."""
+        reason = "The keeper is gone; start the session again."
+        if not self._children or self._ends:
+            self._disconnect(reason)
             return
+        told = "The keeper (process %d) died; %s with its %d sessions. %s"
+        said = len(self._children), read_log(self._folder)
+        if self._loop.time() - self._entrusted_at < _RELAPSE_S:
+            _log.error(told, self.pid, "it had just got them from another one, and an end is made", *said)
+            self._disconnect(reason)
+        else:
+            _log.error(told, self.pid, "another one goes on", *said)
+            self._succession = self._loop.create_task(self._succeed(self._lose(reason)))
+
+    async def _succeed(self, children: Iterable[ChildProcess]) -> KeeperClient | None:
+        """Entrust them to the keeper that there is now, and end those for which it cannot be done."""
+        try:
+            successor = await KeeperClient.connect(self._folder)
+        except KeeperUnavailable as error:
+            _log.error("Their sessions are ended: %s", error)
+            await _end(children)
+            return None
+        orphans = []
+        for child in children:
+            try:
+                await successor._entrust(child)
+            except TerminalError as error:
+                _log.error("Session %s is ended: %s", child.key, error)
+                orphans.append(child)
+        await _end(orphans)
+        return successor
+
+    def _disconnect(self, reason: str) -> None:
+        """Lose the connection, and end what is left of our sessions."""
+        if not self.lost and (children := self._lose(reason)):
+            for child in children:
+                child.ending = True
+            self._succession = self._loop.create_task(_end(children))
+
+    def _lose(self, reason: str) -> tuple[ChildProcess, ...]:
+        """Close the connection, once, and return the children that it had."""
         self.lost = True
         self._loop.remove_reader(self._channel.fileno())
         self._loop.remove_writer(self._channel.fileno())
@@ -317,8 +328,11 @@ class KeeperClient:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(KeeperUnavailable(reason))
-        for child in self._children.values():
-            task = self._loop.create_task(child.end_without_keeper())
-            self._rescues.add(task)
-            task.add_done_callback(self._rescues.discard)
+        children = tuple(self._children.values())
         self._children.clear()
+        return children
+
+
+async def _end(children: Iterable[ChildProcess]) -> None:
+    """End children that have no keeper."""
+    await asyncio.gather(*(child.end_without_keeper() for child in children))

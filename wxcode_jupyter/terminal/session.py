@@ -21,8 +21,8 @@ from .attachment import Attachment, Role
 from .emulation import Emulation
 from .feeder import Feeder
 from .journal import Chunk, JournalReader, SizeChange, SizeRecord
-from .process import ChildProcess, ExitNotice, KeeperClient
 from .screen import ScreenView, Snapshot
+from .spawned import ChildProcess, ExitNotice
 from .subscribers import Subscribers
 from .timeline import SizeTimeline
 
@@ -46,9 +46,7 @@ class TerminalSession:
         exit_code: Once closed: the exit status, ``-n`` when signal n killed it, ``None`` when the keeper died first.
     """
 
-    def __init__(
-        self, child: ChildProcess, client: KeeperClient, emulation: Emulation, journal_dir: str, size: TermSize
-    ) -> None:
+    def __init__(self, child: ChildProcess, emulation: Emulation, journal_dir: str, size: TermSize) -> None:
         self.key = child.key
         self.stream = hashlib.blake2b(journal_dir.encode(), digest_size=8).hexdigest()
         self.pid = child.pid
@@ -57,7 +55,6 @@ class TerminalSession:
         self.size = size
         self.exit_code: int | None = None
         self._child = child
-        self._client = client
         self._journal_dir = journal_dir
         self._journal = JournalReader(journal_dir)
         self._sizes = SizeRecord(journal_dir)
@@ -80,6 +77,7 @@ class TerminalSession:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(child.doorbell, self._ring)
         child.exit.add_done_callback(self._close)
+        child.on_new_keeper = self._catch_up
 
     @property
     def closed(self) -> bool:
@@ -88,8 +86,8 @@ class TerminalSession:
 
     @property
     def lost(self) -> bool:
-        """Whether the keeper has died: the child is being ended, which may take seconds, and then it is closed."""
-        return self._client.lost
+        """Whether the keeper has died: another one is about to follow the child, or else it is ended and closed."""
+        return self._child.keeper.lost
 
     @property
     def clients(self) -> int:
@@ -114,15 +112,15 @@ class TerminalSession:
         """Type ``data``: whole and in order; return when the terminal has taken it.
 
         Raises:
-            TerminalClosed: The child ended before, or is being ended because its keeper has died.
+            TerminalClosed: The child ended before, or is being ended because it has no keeper.
         """
-        if self.lost and not self.closed:
+        if self._child.ending and not self.closed:
             raise TerminalClosed("The session is being ended; nothing can be typed into it.")
         await self._feeder.write(data)
 
     def write_now(self, data: bytes) -> bool:
         """Type a few keys without waiting, whole; False, and nothing is typed, where ``write`` has to wait for it."""
-        return not self.lost and self._feeder.write_now(data)
+        return not self._child.ending and self._feeder.write_now(data)
 
     def read(self, offset: int, limit: int) -> Chunk:
         """Return what the journal has from ``offset`` on, without waiting; see ``journal.Chunk`` for gaps."""
@@ -201,7 +199,22 @@ class TerminalSession:
         """
         if self.closed:
             raise TerminalClosed("The session has ended.")
-        await self._client.signal(self.key, signum)
+        while True:
+            try:
+                return await self._child.keeper.signal(self.key, signum)
+            except KeeperUnavailable:
+                if not self.lost:
+                    raise
+            await self.wait_kept()
+            if self.closed:
+                raise TerminalClosed("The session has ended.")
+
+    async def wait_kept(self) -> None:
+        """Return when a keeper follows the child, or it has ended."""
+        while self.lost and not self.closed:
+            await self._child.keeper.successor()
+            if self._child.ending:
+                await self.wait_closed()
 
     async def end(self, polite: Callable[[], Awaitable[None]] | None = None, grace_s: float = 5.0) -> int | None:
         """End the child: ``polite``, then SIGTERM, then SIGKILL to its group, ``grace_s`` after one another.
@@ -218,15 +231,8 @@ class TerminalSession:
         for signum in (signal.SIGTERM, signal.SIGKILL):
             if self.closed:
                 return self.exit_code
-            try:
+            with contextlib.suppress(TerminalClosed):  # it is on its way
                 await self.signal(signum)
-            except TerminalClosed:
-                pass  # it is on its way
-            except KeeperUnavailable:
-                if not self.lost:
-                    raise
-            if self.lost:
-                await self._client.wait_rescued()
             await self._wait_closed(grace_s)
         if not self.closed:
             raise TerminalError(f"Process {self.pid} does not end, not even by SIGKILL.")
@@ -237,6 +243,7 @@ class TerminalSession:
 
         Clients are detached; what is typed from now on raises ``TerminalClosed``. Raises ``KeeperUnavailable``.
         """
+        await self.wait_kept()
         if self._redraw is not None:
             self._redraw.cancel()
             self._end_redraw()
@@ -246,7 +253,7 @@ class TerminalSession:
             attachment.detach()
         self._screen.close()
         self._journal.close()
-        await self._client.leave(self._child)
+        await self._child.keeper.leave(self._child)
 
     def discard(self) -> None:
         """Delete the journal of a closed session; the screen is gone then, and so is the output but for the clients
@@ -320,8 +327,13 @@ class TerminalSession:
         self._child.close_terminal()
         self._announce()
 
+    def _catch_up(self) -> None:
+        """What the keeper that died had written is there, unannounced; what it had read and not written is lost."""
+        _log.info("Session %s goes on with another keeper; the program is asked to draw its screen again.", self.key)
+        self._announce()
+        self._have_redrawn()
+
     def _ask_for_redraw(self, snapshot: Snapshot) -> None:
-        """Have SIGWINCH sent, by another size for a moment: many programs take no notice of one that is the same."""
         if not snapshot.data and not self._replays:
             self._replays = True
             _log.warning(
@@ -329,6 +341,10 @@ class TerminalSession:
                 "clients get the output that is kept, and the program is asked to draw again.",
                 self.key,
             )
+        self._have_redrawn()
+
+    def _have_redrawn(self) -> None:
+        """Have SIGWINCH sent, by another size for a moment: many programs take no notice of one that is the same."""
         if self._redraw is None and not self.closed:
             self._resize(TermSize(self.size.rows - 1 or 2, self.size.cols))
             self._redraw = self._loop.call_later(_REDRAW_S, self._end_redraw)

@@ -19,6 +19,7 @@ from tests.support.terminal import (
     Bench,
     descriptors,
     keeper_pid,
+    output_to_end,
     output_until,
     processes_with,
     python,
@@ -27,70 +28,92 @@ from tests.support.terminal import (
     shell,
     until,
 )
-from wxcode_jupyter.errors import KeeperUnavailable, TerminalClosed
+from wxcode_jupyter.errors import HeldElsewhere, KeeperUnavailable, TerminalClosed
+from wxcode_jupyter.models import TermSize
 from wxcode_jupyter.terminal import process
+from wxcode_jupyter.terminal.attachment import Role
+from wxcode_jupyter.terminal.journal import SizeRecord
 from wxcode_jupyter.terminal.process import KeeperClient
+from wxcode_jupyter.terminal.session import TerminalSession
 
 
-async def test_when_the_keeper_is_killed_its_sessions_close_and_new_ones_can_be_opened(bench: Bench) -> None:
+async def test_when_the_keeper_is_killed_its_sessions_go_on_with_another(bench: Bench) -> None:
     gc.collect()
     before = descriptors()
-    session = await bench.open(
-        python("""
-            import os, signal, time
-            for number in (signal.SIGHUP, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
-            if os.fork() == 0:
-                time.sleep(1000)
-            print("up", flush=True)
-            time.sleep(1000)
-        """)
-    )
-    await output_until(session, b"up")
-    keeper = await keeper_pid(bench)
-    os.kill(keeper, signal.SIGKILL)
-    await session.wait_closed()
-    assert session.exit_code is None
-    with pytest.raises(TerminalClosed):
-        await session.write(b"x")
-    assert (await session.screen()).lines[0] == "up"
+    session = await bench.open(shell("echo up; while :; do read line && echo got $line; done"))
+    other = await bench.open(shell("echo up; read line; exit 3"), key="other", workspace="ws2")
+    client = session.attach(Role.DRIVER, TermSize(30, 90))
+    for each in (session, other):
+        await output_until(each, b"up")
+    await session.screen()
+    for number in range(3):
+        await kill_keeper(bench, session, b"after %d\n" % number)
+        await output_until(session, b"got after %d\r\n" % number)
+        await asyncio.sleep(process._RELAPSE_S)
+    assert await bench.pools[0].open("key", bench.spec(("true",))) is session
+    # Complete, in order, and with the screen drawn again each time: a keeper may die with what it had read.
+    output = await output_until(session, b"got after 2")
+    positions = [output.index(b"got after %d\r\n" % number) for number in range(3)]
+    assert positions == sorted(positions)
+    assert output.count(b"after") == 6
+    sizes = SizeRecord(session._journal_dir)
+    rows: list[int] = []
+    await until(lambda: rows.extend(size.rows for size in sizes.load_new()) or rows == [24, 30, *([29, 30] * 3)])
+    await other.write(b"\n")
+    await other.wait_closed()
+    assert other.exit_code is None  # nobody can know it
+    with pytest.raises(HeldElsewhere):
+        async with bench.pool(url="another").claim(str(bench.workspace())):
+            pass
+    client.detach()
+    assert await session.end() is None
+    assert not running(session.pid)
     again = await bench.open(("cat",))
     assert processes_with(bench.tag) == [again.pid]
-    assert await keeper_pid(bench) != keeper
-    await bench.pools[0].close_all()
+    for pool in bench.pools:
+        await pool.close_all()
     assert descriptors() == before
 
 
-async def test_a_session_whose_keeper_was_killed_has_ended_only_when_its_child_is_dead(bench: Bench) -> None:
+async def test_what_the_terminal_has_when_the_keeper_dies_comes_to_the_next(bench: Bench) -> None:
+    session = await bench.open(shell("echo up; read line; seq 1 200000; echo end of it"))
+    await output_until(session, b"up")
+    await session.write(b"\n")
+    await until(lambda: session.head > 20_000)
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    output = await output_to_end(session)
+    assert output.endswith(b"end of it\r\n")
+    numbers = [int(line) for line in output.split(b"\r\n") if line.isdigit()]
+    # What a keeper has read and not yet written when it dies is lost, and nothing else; nothing comes twice.
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) > 200_000 - (1 << 20) // 6
+    assert (await session.screen()).lines[-2] == "end of it"
+
+
+async def test_a_session_that_no_keeper_can_be_found_for_has_ended_only_when_its_child_is_dead(bench: Bench) -> None:
     session = await bench.open(STUBBORN)
     await output_until(session, b"up")
     at_the_end: list[bool] = []
     session.subscribe(lambda: at_the_end.append(running(session.pid)) if session.closed else None)
-    os.kill(await keeper_pid(bench), signal.SIGKILL)
-    await until(lambda: session.lost)
+    await kill_for_good(bench)
+    await until(lambda: session._child.ending)
     assert not session.closed
     with pytest.raises(TerminalClosed):
         await session.write(b"x")
     assert running(session.pid)
-    await session.wait_closed()
-    assert at_the_end == [False]
-
-
-async def test_what_is_opened_while_a_session_without_a_keeper_ends_comes_after_it(bench: Bench) -> None:
-    session = await bench.open(STUBBORN)
-    await output_until(session, b"up")
-    os.kill(await keeper_pid(bench), signal.SIGKILL)
-    await until(lambda: session.lost)
-    again = await bench.open(("cat",))
+    with pytest.raises(KeeperUnavailable):
+        await bench.open(("cat",))
     assert session.closed
-    assert not running(session.pid)
-    assert running(again.pid)
+    assert at_the_end == [False]
+    os.chmod(bench.runtime_dir, 0o700)
+    again = await bench.open(("cat",))
+    assert processes_with(bench.tag) == [again.pid]
 
 
 async def test_to_end_a_session_without_a_keeper_is_to_wait_for_its_end(bench: Bench) -> None:
     session = await bench.open(STUBBORN)
     await output_until(session, b"up")
-    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await kill_for_good(bench)
     await until(lambda: session.lost)
     assert await session.end(grace_s=0.1) is None
     assert not running(session.pid)
@@ -101,10 +124,28 @@ async def test_what_has_left_the_group_is_ended_without_a_keeper_too(bench: Benc
         shell("setsid sh -c 'trap \"\" HUP TERM; echo pid=$$; while :; do sleep 0.1; done' & wait")
     )
     pid = int((await output_until(session, b"\n")).partition(b"=")[2])
-    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await kill_for_good(bench)
     await session.wait_closed()
     assert processes_with(bench.tag) == []
     assert not running(pid)
+
+
+async def test_what_has_left_the_group_is_ended_by_the_next_keeper_too(bench: Bench) -> None:
+    session = await bench.open(shell("setsid sh -c 'echo pid=$$; while :; do sleep 0.1; done' & wait"))
+    pid = int((await output_until(session, b"\n")).partition(b"=")[2])
+    await kill_keeper(bench, session)
+    os.kill(session.pid, signal.SIGKILL)
+    await session.wait_closed()
+    await until(lambda: not running(pid))
+    assert processes_with(bench.tag) == []
+
+
+async def test_keepers_that_die_of_what_they_keep_are_not_started_for_ever(bench: Bench) -> None:
+    session = await bench.open(("cat",))
+    await kill_keeper(bench, session)
+    os.kill(await keeper_pid(bench), signal.SIGKILL)
+    await session.wait_closed()
+    assert processes_with(bench.tag) == []
 
 
 async def test_when_the_server_is_killed_its_sessions_end_and_then_the_keeper(bench: Bench) -> None:
@@ -205,3 +246,19 @@ async def test_the_keeper_imports_little() -> None:
     loaded = subprocess.run((*python(program)[:1], "-c", program), capture_output=True, text=True, check=True).stdout
     for heavy in ("asyncio", "tornado", "pymongo", "pyghostty", "cffi", "pyte", "wxcode_jupyter.models"):
         assert heavy not in loaded.split()
+
+
+async def kill_for_good(bench: Bench) -> None:
+    """Kill the keeper, and see to it that none can be started."""
+    keeper = await keeper_pid(bench)
+    os.chmod(bench.runtime_dir, 0o755)
+    os.kill(keeper, signal.SIGKILL)
+
+
+async def kill_keeper(bench: Bench, session: TerminalSession, typed: bytes = b"") -> None:
+    """Kill the keeper, type something at once, and wait until another one follows the session."""
+    keeper = await keeper_pid(bench)
+    os.kill(keeper, signal.SIGKILL)
+    await session.write(typed)
+    await until(lambda: session._child.keeper.pid != keeper)
+    assert await keeper_pid(bench) == session._child.keeper.pid

@@ -77,7 +77,7 @@ async def test_the_same_key_twice_on_one_connection_is_a_conflict(bench: Bench) 
     assert (listed["key"], listed["pid"], listed["mine"]) == ("key", child.pid, True)
     client.close()
     child.close_terminal()
-    await client.wait_rescued()
+    await client.successor()
     assert not running(child.pid)
 
 
