@@ -78,6 +78,7 @@ class WxServer:
             "workspace_root": str(self.folder / "workspaces"),
             "allowed_workspace_roots": [str(self.folder)],
             "store_url": self.store_url,
+            "keep_sessions": False,  # a test's end is the end; those about sessions that go on say so
             **self.options,
         }
         # Only what is tested: JupyterLab takes seconds to load.

@@ -6,12 +6,14 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
+from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validate
 
 from ..claude.command import PERMISSION_MODES, check_arguments
@@ -25,6 +27,7 @@ from .rest import ROUTES, UnknownHandler
 
 API = ("wxcode", "api", "v1")
 _PACKAGE = Path(__file__).parents[1]
+_ACTIVITY_MS = 10_000  # Jupyter's and JupyterHub's limits are minutes
 
 
 class WxcodeApp(ExtensionApp):
@@ -80,9 +83,17 @@ class WxcodeApp(ExtensionApp):
         "0: never. The conversation is resumed at the next start.",
     )
     keep_sessions = Bool(
-        False,
+        True,
         config=True,
-        help="Whether sessions go on when the server ends, however it does: the next one takes them over.",
+        help="Whether sessions go on when the server ends, however it does: the next one takes them over. A server "
+        "that a kernel started for itself ends those that idle when it ends in order.",
+    )
+    silence_limit_s = Float(
+        86400.0,
+        min=0,
+        config=True,
+        help="How long a session that goes on without a server may write nothing (it idles, or waits for an answer) "
+        "before it is ended, in seconds; 0: for ever. The conversation is resumed at the next start.",
     )
     scrollback_limit_bytes = Int(
         64 << 20, min=1 << 20, config=True, help="How much of a session's output is kept for late clients, in bytes."
@@ -147,6 +158,8 @@ class WxcodeApp(ExtensionApp):
             max_sessions=self.max_sessions,
             idle_timeout_s=self.idle_timeout_s,
             keep_sessions=self.keep_sessions,
+            silence_limit_s=self.silence_limit_s,
+            headless=self.headless,
             scrollback_limit_bytes=self.scrollback_limit_bytes,
             language=self.language,
             env_allow=tuple(self.env_allow),
@@ -177,9 +190,12 @@ class WxcodeApp(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         await self.service.open()
+        self._activity = PeriodicCallback(self._note_activity, _ACTIVITY_MS)
+        self._activity.start()
 
     async def stop_extension(self) -> None:
-        """End the sessions and write what is pending."""
+        """Leave the sessions, or end them, and write what is pending."""
+        self._activity.stop()
         try:
             await self.service.close()
         except Exception:
@@ -188,6 +204,11 @@ class WxcodeApp(ExtensionApp):
     def current_activity(self) -> bool:
         """Whether Claude works: then Jupyter must not shut down for want of activity."""
         return self.service.sessions.busy
+
+    def _note_activity(self) -> None:
+        """Have work be seen in ``/api/status`` too, by which JupyterHub culls."""
+        if self.current_activity():
+            self.settings["last_activity_times"][self.name] = datetime.now(UTC)
 
     @contextlib.contextmanager
     def _fatal(self) -> Iterator[None]:

@@ -28,7 +28,9 @@ class Config:
     allowed_workspace_roots: tuple[str, ...] = ()
     max_sessions: int = 20
     idle_timeout_s: float = 0.0
-    keep_sessions: bool = False
+    keep_sessions: bool = True
+    silence_limit_s: float = 86400.0
+    headless: bool = False
     scrollback_limit_bytes: int = 64 << 20
     language: str = "en"
     env_allow: tuple[str, ...] = ()

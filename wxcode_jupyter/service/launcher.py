@@ -169,6 +169,7 @@ class Launcher:
             size=_SIZE,
             limit_bytes=self._config.scrollback_limit_bytes,
             about=asdict(about) if self._config.keep_sessions else None,
+            silence_limit_s=self._config.silence_limit_s,
         )
         try:
             terminal = await self._pool.open(project_id, spec)

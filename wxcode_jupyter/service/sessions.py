@@ -207,8 +207,14 @@ class Sessions:
         self._closing = True
         await asyncio.gather(*self._starts, return_exceptions=True)
         live = [session for session in self._live.values() if not session.closed.is_set()]
-        keeps = self._config.keep_sessions
-        ending = [self._leave(session) if keeps else session.end(_SHUTDOWN_GRACE_S) for session in live]
+        left = [session for session in live if self._goes_on(session)]
+        if left:
+            log.info(
+                "%d session(s) go on without this server, and the next takes them over; `python -m wxcode_jupyter "
+                "keeper stop` would end them.",
+                len(left),
+            )
+        ending = [self._leave(session) if session in left else session.end(_SHUTDOWN_GRACE_S) for session in live]
         for result in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(result, BaseException):
                 log.error("A session did not end in order: %r", result)
@@ -329,6 +335,11 @@ class Sessions:
         )
         self._live[project_id] = launched.session
         self._tasks[project_id] = asyncio.create_task(self._follow(launched))
+
+    def _goes_on(self, session: LiveSession) -> bool:
+        """Say whether a session outlives this server: nobody comes back to what idles at one that has no user."""
+        idles = session.state is SessionState.IDLE and not session.terminal.clients
+        return self._config.keep_sessions and not (self._config.headless and idles)
 
     async def _leave(self, session: LiveSession) -> None:
         await session.leave()

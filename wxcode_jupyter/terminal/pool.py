@@ -42,6 +42,7 @@ class SpawnSpec:
     size: TermSize
     limit_bytes: int
     about: Mapping[str, Any] | None = None
+    silence_limit_s: float = 0.0
 
 
 class TerminalPool:
@@ -184,6 +185,7 @@ class TerminalPool:
             "limit_bytes": spec.limit_bytes,
             "holder": self._holder(),
             "about": None if spec.about is None else dict(spec.about),
+            "silence_limit_s": spec.silence_limit_s,
         }
         child = await client.spawn(key, request)
         session = TerminalSession(child, self._emulation, spec.journal_dir, size)

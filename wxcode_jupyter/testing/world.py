@@ -25,6 +25,7 @@ from pathlib import Path
 from .claude_home import ClaudeHome
 
 _POLL_S = 0.05
+_KEEPER = "wxcode_jupyter.terminal.keeper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +124,19 @@ class World:
     def end_processes(self, *, patience_s: float = 20.0) -> dict[int, str]:
         """End what runs, and return what did not end in order.
 
-        The servers are asked to end, and their sessions and helpers end with them. What is left after ``patience_s``
-        seconds is killed, and that is what is returned.
+        The servers are asked to end, and then the keeper of their sessions, which ends those that go on without them.
+        What is left after ``patience_s`` seconds is killed, and that is what is returned.
         """
-        for server in self.servers():
-            _signal(server.pid, signal.SIGTERM)
+        servers = [server.pid for server in self.servers()]
+        for pid in servers:
+            _signal(pid, signal.SIGTERM)
         deadline = time.monotonic() + patience_s
+        asked: set[int] = set()
         while (left := self.processes()) and time.monotonic() < deadline:
+            if left.keys().isdisjoint(servers):
+                for pid in [pid for pid, line in left.items() if _KEEPER in line and pid not in asked]:
+                    _signal(pid, signal.SIGTERM)
+                    asked.add(pid)
             time.sleep(_POLL_S)
         for pid in left:
             _signal(pid, signal.SIGKILL)

@@ -95,5 +95,6 @@ def config(tmp_path: Path) -> Config:
         runtime_dir=str(tmp_path / "run"),
         workspace_root=str(tmp_path / "workspaces"),
         allowed_workspace_roots=(str(tmp_path),),
+        keep_sessions=False,
         environment={"HOME": str(home), "PATH": "/usr/bin:/bin"},
     )
