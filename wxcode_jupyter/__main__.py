@@ -21,7 +21,7 @@ from typing import Any
 from jupyter_core.paths import jupyter_runtime_dir
 
 from .client import Client, discovery
-from .errors import WxcodeError
+from .errors import KeeperUnavailable, WxcodeError
 from .terminal.process import KeeperClient
 
 _STOP_S = 10.0  # a keeper ends its sessions first, which may resist
@@ -86,9 +86,15 @@ def keeper_stop(line: argparse.Namespace, _rest: Sequence[str]) -> int:
     return asyncio.run(_keeper_stop(line.runtime_dir, sure=line.yes))
 
 
-async def _look(folder: str) -> tuple[int, list[dict[str, Any]]] | None:
-    """Return the keeper's process and its sessions; None where none runs."""
-    client = await KeeperClient.find(folder)
+async def _look(folder: str) -> tuple[int, list[dict[str, Any]] | None] | None:
+    """Return the keeper's process and its sessions, None for those of another version's; None where none runs."""
+    try:
+        client = await KeeperClient.find(folder)
+    except KeeperUnavailable as error:
+        if "pid" not in error.details:
+            raise
+        print(error.message, file=sys.stderr)
+        return int(error.details["pid"]), None
     if client is None:
         return None
     kept = await client.list()
@@ -101,6 +107,8 @@ async def _keeper_status(folder: str) -> int:
         print("No keeper runs; the first session starts one.")
         return 0
     pid, kept = found
+    if kept is None:
+        return 1
     print(f"Process {pid} keeps {len(kept)} session{'' if len(kept) == 1 else 's'}.")
     if kept:
         began = [datetime.fromtimestamp(each["started_at"], UTC).astimezone() for each in kept]
@@ -123,9 +131,10 @@ async def _keeper_stop(folder: str, *, sure: bool) -> int:
         print("No keeper runs.")
         return 0
     pid, kept = found
-    if kept and not sure:
+    count = "an unknown number of" if kept is None else str(len(kept))
+    if count != "0" and not sure:
         print(
-            f"Process {pid} keeps {len(kept)} session(s), which would end, whatever Claude is doing. Stop them "
+            f"Process {pid} keeps {count} session(s), which would end, whatever Claude is doing. Stop them "
             "in their notebooks, or repeat this with --yes: the conversations can be resumed.",
             file=sys.stderr,
         )
@@ -138,7 +147,7 @@ async def _keeper_stop(folder: str, *, sure: bool) -> int:
             return 1
     finally:
         os.close(pidfd)
-    print(f"The keeper has ended, and {len(kept)} session(s) with it.")
+    print(f"The keeper has ended, and {count} session(s) with it.")
     return 0
 
 

@@ -8,15 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.server.api import Api
 from tests.server.conftest import make_server
 from tests.support.job import alive, until
 from tests.support.mongod import Mongod
+from tests.support.processes import processes_of
 from tests.support.server import WxServer
 
 
@@ -118,3 +121,60 @@ def test_what_could_not_be_taken_over_at_the_start_is_when_it_is_asked_for(serve
         assert answer["pid"] == (pid if method == "POST" else None)
         assert alive(pid) is (method == "POST")
         server.stop()
+
+
+def test_what_writes_nothing_for_long_is_ended_although_no_server_comes(servers: Servers) -> None:
+    first, api = servers.start(silence_limit_s=1.0)
+    path, pid = begin(api)
+    first.kill()
+    until(lambda: not alive(pid))
+    _, api = servers.start()
+    assert api.json("GET", path)["state"] == "stopped"
+    assert api.json("POST", path, json={})["pid"] != pid
+
+
+def test_after_a_reboot_the_last_screen_is_shown_and_the_conversation_resumed(servers: Servers) -> None:
+    first, api = servers.start()
+    path, pid = begin(api)
+    screen = path.replace("/session", "/screen")
+    until(lambda: "stand-in up" in api.get(screen).text)
+    assert api.get(screen).headers["Wxcode-Session"] == "live"
+    keeper = next(pid for pid, line in processes_of(first.folder / "home").items() if "terminal.keeper" in line)
+    first.kill()
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not alive(pid))
+    _, api = servers.start()
+    assert api.json("GET", path)["state"] == "stopped"
+    shown = api.get(screen)
+    assert "stand-in up: session-id" in shown.text
+    assert shown.headers["Wxcode-Session"] == "ended"
+    assert api.json("POST", path, json={})["pid"] != pid
+    until(lambda: api.get(screen).headers["Wxcode-Session"] == "live")
+
+
+def test_at_a_server_without_a_user_only_what_works_goes_on(servers: Servers) -> None:
+    first, api = servers.start(headless=True, claude_args=["--box"])
+    (path, pid), (other, busy) = begin(api), begin(api, "busy")
+    until(lambda: api.json("GET", path)["state"] == "idle")
+    api.json("POST", other.replace("/session", "/commands"), 202, json={"text": "wait for it"})
+    until(lambda: api.json("GET", other)["state"] == "busy")
+    first.stop()
+    assert (alive(pid), alive(busy)) == (False, True)
+    assert "1 session(s) go on without this server" in first.log()
+    _, api = servers.start(claude_args=["--box"])
+    until(lambda: [api.json("GET", each)["state"] for each in (path, other)] == ["stopped", "busy"])
+
+
+def test_work_is_activity_and_to_idle_is_none(servers: Servers) -> None:
+    server, api = servers.start(claude_args=["--box"])
+    path, _ = begin(api)
+
+    def active_at() -> datetime:
+        status = httpx.get(f"{server.url}api/status", headers={"Authorization": f"token {server.token}"}).json()
+        return datetime.fromisoformat(status["last_activity"])
+
+    until(lambda: api.json("GET", path)["state"] == "idle")
+    api.json("POST", path.replace("/session", "/commands"), 202, json={"text": "wait for it"})
+    until(lambda: api.json("GET", path)["state"] == "busy")
+    since = datetime.now(UTC)  # nothing is asked of the API from here on but the status, which is no activity
+    until(lambda: active_at() > since)

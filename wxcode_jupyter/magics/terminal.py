@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SCREEN_TYPES = {"text": "text/plain", "html": "text/html", "ansi": "text/x-ansi"}
 _LIMIT = 500
+_ENDED = "The session has ended; this is what it showed last. `%wxmilestone resume` goes on with the conversation."
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -86,7 +87,8 @@ def look(client: Client, project: Project, form: str) -> Screen:
     try:
         text = client.screen(project)
         markup = "" if form == "text" else client.screen(project, accept=_SCREEN_TYPES[form])
-        return Screen(text=text, title=title, format=form, markup=markup, _again=again)
+        notes = () if client.session(project).state.live else (_ENDED,)
+        return Screen(text=text, title=title, format=form, markup=markup, notes=notes, _again=again)
     except SessionNotRunning as error:
         return Screen(text="", title=title, notes=(error.message,), _again=again)
 

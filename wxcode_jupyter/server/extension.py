@@ -197,7 +197,12 @@ class WxcodeApp(ExtensionApp):
         """Leave the sessions, or end them, and write what is pending."""
         self._activity.stop()
         try:
-            await self.service.close()
+            if left := await self.service.close():
+                self.log.info(
+                    "wxcode: %d session(s) go on without this server, and the next one takes them over; `python -m "
+                    "wxcode_jupyter keeper stop --yes` would end them.",
+                    left,
+                )
         except Exception:
             self.log.exception("wxcode: the shutdown was not in order.")  # raised, it would keep Jupyter from ending
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class Service:
     """Everything below the server, wired up.
 
-    ``open`` before use, ``close`` at shutdown: it ends the sessions.
+    ``open`` before use, ``close`` at shutdown.
     """
 
     def __init__(self, config: Config, holder: Callable[[], dict[str, Any]], *, store: Store | None = None) -> None:
@@ -65,9 +65,9 @@ class Service:
             log.error("%s", error)  # noqa: TRY400 - the message says it; a trace would bury it
         await self.sessions.take_over_kept()
 
-    async def close(self) -> None:
-        """End the sessions, make the pending writes, release everything."""
+    async def close(self) -> int:
+        """Leave or end the sessions, make the pending writes, release everything; return how many sessions go on."""
         try:
-            await self.sessions.close()
+            return await self.sessions.close()
         finally:
             await self.store.close()

@@ -155,7 +155,7 @@ class Launcher:
             self._config.data_dir,
             self._store.url,
             folder,
-            os.path.join(folder, "journal"),
+            journal_of(folder),
             workspace,
             line.claude_session_id,
             line.resumes,
@@ -269,3 +269,8 @@ class Launcher:
         root = os.path.realpath(self._config.workspace_root)
         own = os.path.commonpath((root, workspace)) == root
         return options.trust or (self._config.trust_own_workspaces and own)
+
+
+def journal_of(folder: str) -> str:
+    """Return where the journal of a session is, by the session's folder."""
+    return os.path.join(folder, "journal")

@@ -156,7 +156,7 @@ class Recovery:
 
     async def run(self, project_id: str, workspace: str) -> None:
         """Follow ids, settle commands, remove the folders. May be repeated after any failure."""
-        folders = _folders(self._data_dir, project_id)
+        folders = folders_of(self._data_dir, project_id)
         events: list[HookEvent] = []
         for folder in folders:
             events += HookSpool(str(folder)).load()
@@ -235,7 +235,7 @@ class Recovery:
             await self._events.store_now(project_id, "milestone_status", data, key=f"begun:{command_id}")
 
 
-def _folders(data_dir: str, project_id: str) -> list[Path]:
+def folders_of(data_dir: str, project_id: str) -> list[Path]:
     """Return the folders of a project's sessions, the oldest first."""
     sessions = Path(data_dir, "sessions", project_id)
     return sorted(folder for folder in sessions.glob("*") if folder.is_dir()) if sessions.is_dir() else []

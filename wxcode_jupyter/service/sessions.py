@@ -28,12 +28,12 @@ from ..terminal.screen import ScreenView
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
-from .launcher import About, Launched, Launcher
+from .launcher import About, Launched, Launcher, journal_of
 from .limit import UsageLimit
 from .live import LiveSession
 from .outbox import Outbox
 from .places import place_of
-from .recovery import Recovery, remove_folder
+from .recovery import Recovery, folders_of, remove_folder
 from .workspaces import workspace_for
 
 log = logging.getLogger(__name__)
@@ -117,12 +117,18 @@ class Sessions:
         return replace(info, queued=queue[0], limited_until=queue[1])
 
     async def screen(self, project_id: str) -> ScreenView:
-        """Return what the terminal shows, or showed last. Raises ``SessionNotRunning`` when there was no session."""
+        """Return what the terminal shows, or showed last, before a reboot too.
+
+        Raises ``SessionNotRunning`` where that is not known.
+        """
         session = self._live.get(project_id)
-        if session is None:
-            await self._store.get_project(project_id)
+        if session is not None:
+            return await session.screen()
+        await self._store.get_project(project_id)
+        left = folders_of(self._config.data_dir, project_id)
+        if not left:
             raise SessionNotRunning("The project has had no session since this server started.")
-        return await session.screen()
+        return await self._pool.last_screen(journal_of(str(left[-1])))
 
     def enqueued(self, project_id: str) -> None:
         """A command was queued: the live session, if there is one, looks for it."""
@@ -199,21 +205,15 @@ class Sessions:
                 await session.end(_END_GRACE_S)
         return await self.info(project_id)
 
-    async def close(self) -> None:
+    async def close(self) -> int:
         """Leave every session, or end it (``keep_sessions``), and make the pending writes, within a few seconds.
 
-        Nothing can be started any more.
+        Nothing can be started any more. Returns how many go on without this server.
         """
         self._closing = True
         await asyncio.gather(*self._starts, return_exceptions=True)
         live = [session for session in self._live.values() if not session.closed.is_set()]
         left = [session for session in live if self._goes_on(session)]
-        if left:
-            log.info(
-                "%d session(s) go on without this server, and the next takes them over; `python -m wxcode_jupyter "
-                "keeper stop` would end them.",
-                len(left),
-            )
         ending = [self._leave(session) if session in left else session.end(_SHUTDOWN_GRACE_S) for session in live]
         for result in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -224,6 +224,7 @@ class Sessions:
             log.error("The terminals did not end in order: %r", error)  # noqa: TRY400 - the message says it
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.gather(*(outbox.close() for outbox in self._outboxes.values()))
+        return len(left)
 
     @contextlib.asynccontextmanager
     async def without(self, project: OutputProject) -> AsyncIterator[None]:

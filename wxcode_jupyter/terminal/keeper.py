@@ -165,9 +165,10 @@ class Connection:
         if PROTOCOL_VERSION not in message.get("versions", ()):
             raise RequestFailed(
                 "keeper_unavailable",
-                f"The keeper (process {os.getpid()}) is of another version. It ends {IDLE_EXIT_S:.0f} s after the last "
-                f"server of that version and the last session that it keeps; or end it by `kill {os.getpid()}`: its "
-                "sessions end then, and their conversations can be resumed.",
+                f"The keeper (process {os.getpid()}) is of another version of wxcode_jupyter. Its sessions go on with "
+                "a server of that version. To go on with this one, stop them there, or end all of them by `python -m "
+                "wxcode_jupyter keeper stop --yes`; the conversations are resumed at the next start.",
+                pid=os.getpid(),
             )
         self._greeted = True
         return {"version": PROTOCOL_VERSION, "pid": os.getpid()}

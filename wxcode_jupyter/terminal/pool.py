@@ -12,7 +12,9 @@ from ..errors import HeldElsewhere, TerminalClosed
 from ..models import TermSize
 from . import ownership
 from .emulation import Emulation
+from .journal import JournalReader
 from .process import KeeperClient
+from .screen import ScreenView
 from .session import TerminalSession
 
 _DEAD_HOLDER_S = 4.0  # a keeper takes up to three for a session that resists, see `child.HANGUP_GRACE_S`
@@ -129,6 +131,16 @@ class TerminalPool:
     async def leave(self, key: str) -> None:
         """Give up following a session, which lives on. Raises ``KeeperUnavailable``."""
         await self._sessions.pop(key).leave()
+
+    async def last_screen(self, journal_dir: str) -> ScreenView:
+        """Return what a session showed last, styled, that nobody follows any more and whose journal is there still."""
+        journal = JournalReader(journal_dir)
+        screen = self._emulation.open(journal_dir, lambda: journal.head, lambda _replies: None)
+        try:
+            return await screen.view(styled=True)
+        finally:
+            screen.close()
+            journal.close()
 
     def get(self, key: str) -> TerminalSession | None:
         """Return the session of ``key``, live or closed, or ``None``."""

@@ -134,8 +134,7 @@ async def test_what_has_left_the_group_is_ended_by_the_next_keeper_too(bench: Be
     await kill_keeper(bench, session)
     os.kill(session.pid, signal.SIGKILL)
     await session.wait_closed()
-    await until(lambda: not running(pid))
-    assert processes_with(bench.tag) == []
+    await until(lambda: not running(pid) and not processes_with(bench.tag))
 
 
 async def test_keepers_that_die_of_what_they_keep_are_not_started_for_ever(bench: Bench) -> None:

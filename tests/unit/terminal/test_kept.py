@@ -8,7 +8,9 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from tests.support.terminal import (
     shell,
     until,
 )
-from wxcode_jupyter.errors import HeldElsewhere, TerminalClosed
+from wxcode_jupyter.errors import HeldElsewhere, KeeperUnavailable, TerminalClosed
 from wxcode_jupyter.models import TermSize
+from wxcode_jupyter.terminal import process
 from wxcode_jupyter.terminal.attachment import Role
 from wxcode_jupyter.terminal.ownership import _read_holder
 from wxcode_jupyter.terminal.pool import TerminalPool
@@ -128,6 +131,48 @@ async def test_a_keeper_that_is_stopped_ends_what_it_keeps(bench: Bench) -> None
     os.kill(keeper, signal.SIGTERM)
     await until(lambda: not running(keeper))
     assert processes_with(bench.tag) == []
+
+
+async def test_what_is_silent_for_too_long_without_a_server_is_ended_and_what_writes_is_not(bench: Bench) -> None:
+    pool = bench.pool()
+    silent = await pool.open("silent", replace(bench.spec(shell("echo up; cat"), about=ABOUT), silence_limit_s=0.5))
+    writes = shell("while :; do echo up; sleep 0.1; done")
+    talks = await pool.open("talks", replace(bench.spec(writes, workspace="ws2", about=ABOUT), silence_limit_s=0.5))
+    for key, session in (("silent", silent), ("talks", talks)):
+        await output_until(session, b"up")
+        await pool.leave(key)
+    began = time.monotonic()
+    await until(lambda: not running(silent.pid))
+    assert time.monotonic() - began > 0.4
+    assert "nothing was written, for 0.5 s" in Path(bench.runtime_dir, "keeper.log").read_text()
+    assert running(talks.pid)
+    [(journal, _)] = await pool.list_kept()
+    again = await pool.adopt("talks", journal)
+    assert again.pid == talks.pid
+
+
+async def test_one_that_was_taken_over_may_be_silent(bench: Bench) -> None:
+    pool = bench.pool()
+    spec = replace(bench.spec(shell("echo up; cat"), about=ABOUT), silence_limit_s=1.0)
+    session = await pool.open("key", spec)
+    await output_until(session, b"up")
+    await pool.leave("key")
+    [(journal, _)] = await pool.list_kept()
+    session = await pool.adopt("key", journal)
+    beside = await pool.open("other", replace(spec, owns=(str(bench.workspace("ws2")),), journal_dir=f"{journal}-2"))
+    await output_until(beside, b"up")
+    await pool.leave("other")
+    await until(lambda: not running(beside.pid))  # by then the time of the first would be over, too
+    assert running(session.pid)
+
+
+async def test_a_keeper_of_another_version_says_how_to_go_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await open_kept(bench, "echo up; cat")
+    keeper = await keeper_pid(bench)
+    monkeypatch.setattr(process, "PROTOCOL_VERSION", 99)
+    with pytest.raises(KeeperUnavailable, match=r"another version.*keeper stop --yes") as refused:
+        await bench.pool().list_kept()
+    assert refused.value.details["pid"] == keeper
 
 
 async def test_leaving_and_taking_over_again_and_again_leaves_nothing_behind(bench: Bench) -> None:

@@ -79,8 +79,9 @@ class ScreenHandler(WxcodeHandler):
 
     @endpoint("read", SESSION)
     async def get(self, project_id: str) -> None:
-        """Return the terminal's rows as text, HTML or ANSI; after the end, the last ones."""
+        """Return the terminal's rows as text, HTML or ANSI; after the end, or a reboot, the last ones."""
         view = await self.service.sessions.screen(project_id)
+        self.set_header("Wxcode-Session", "live" if self.service.sessions.find_live(project_id) else "ended")
         form = preferred(self.request.headers.get("Accept", ""), tuple(SCREEN_FORMS))
         self.set_header("Vary", "Accept")
         self.finish(SCREEN_FORMS[form](view), set_content_type=f"{form}; charset=utf-8")
