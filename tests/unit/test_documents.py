@@ -12,7 +12,12 @@ from wxcode_jupyter.errors import WxcodeError
 from wxcode_jupyter.server.extension import WxcodeApp
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")),
+)
 
 #: Set by our own code only.
 INTERNAL_TRAITS = {"headless"}
@@ -22,7 +27,7 @@ INTERNAL_TRAITS = {"headless"}
 def test_links_lead_to_files(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text())
     local = [link for link in links if not link.startswith("https://")]
-    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert [link for link in local if not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
 def test_the_configuration_is_listed_whole() -> None:
