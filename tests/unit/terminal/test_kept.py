@@ -23,6 +23,7 @@ from tests.support.terminal import (
     output_until,
     processes_with,
     running,
+    screen_until,
     server_script,
     shell,
     until,
@@ -31,6 +32,7 @@ from wxcode_jupyter.errors import HeldElsewhere, KeeperUnavailable, TerminalClos
 from wxcode_jupyter.models import TermSize
 from wxcode_jupyter.terminal import process
 from wxcode_jupyter.terminal.attachment import Role
+from wxcode_jupyter.terminal.journal import SEGMENT_BYTES, JournalReader, SizeRecord
 from wxcode_jupyter.terminal.ownership import _read_holder
 from wxcode_jupyter.terminal.pool import TerminalPool
 from wxcode_jupyter.terminal.session import TerminalSession
@@ -131,6 +133,29 @@ async def test_a_keeper_that_is_stopped_ends_what_it_keeps(bench: Bench) -> None
     os.kill(keeper, signal.SIGTERM)
     await until(lambda: not running(keeper))
     assert processes_with(bench.tag) == []
+
+
+async def test_what_was_written_beyond_the_limit_is_told_as_a_gap_and_the_screen_is_right(bench: Bench) -> None:
+    pool = bench.pool()
+    session = await pool.open(
+        "key", bench.spec(shell("echo up; read line; seq 1 3500000; echo the end; cat"), limit_bytes=1, about=ABOUT)
+    )
+    await output_until(session, b"up")
+    had = session.head
+    await session.write(b"\n")
+    await pool.leave("key")
+    [(journal, _)] = await pool.list_kept()
+    await until(lambda: JournalReader(journal).head > 3 * SEGMENT_BYTES, timeout_s=60.0)
+    session = await pool.adopt("key", journal)
+    await until(lambda: session.head >= 26_000_000, timeout_s=60.0)
+    async with session.attach(Role.OBSERVER, offset=had) as client:
+        assert (await client.read()).offset > had
+    view = await screen_until(session, lambda view: "the end" in view.lines)
+    assert view.lines[view.lines.index("the end") - 1] == "3500000"
+    assert view.exact is False  # it says so itself, and whoever attaches has the program draw again
+    sizes = len(SizeRecord(journal).load_new())
+    await session.snapshot()
+    await until(lambda: len(SizeRecord(journal).load_new()) == sizes + 2)
 
 
 async def test_what_is_silent_for_too_long_without_a_server_is_ended_and_what_writes_is_not(bench: Bench) -> None:
