@@ -98,7 +98,8 @@ def test_a_server_with_another_store_leaves_them_alone(servers: Servers) -> None
         api.refused("GET", path, 404, "not_found")
         workspace = str(servers.folder / "workspaces" / "taxes")
         taken = api.create_project("mine", workspace_path=workspace)["id"]
-        api.refused("POST", f"/output-projects/{taken}/session", 409, "held_elsewhere", json={})
+        held = api.refused("POST", f"/output-projects/{taken}/session", 409, "held_elsewhere", json={})
+        assert "keeper stop" in held["message"]
         other.stop()
     assert alive(pid)
     _, api = servers.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -185,6 +186,10 @@ class WxcodeApp(ExtensionApp):
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         self.serverapp = serverapp
+        # As Jupyter does with tornado's: what any part of the package logs is in the server's log, with its time.
+        package = logging.getLogger(self.name)
+        package.parent = serverapp.log
+        package.setLevel(serverapp.log.level)
         with self._fatal():
             super()._link_jupyter_server_extension(serverapp)
 

@@ -69,9 +69,9 @@ class About:
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> About | None:
-        """Read what a keeper has kept; None for what another version of the package has put there."""
+        """Read what a keeper has kept, by whatever version of the package; None where something needed is missing."""
         try:
-            return cls(**kept)
+            return cls(**{name: value for name, value in kept.items() if name in cls.__slots__})
         except TypeError as error:
             log.warning("A session that is kept (%s) is not one of this version's: %s", kept.get("project_id"), error)
             return None

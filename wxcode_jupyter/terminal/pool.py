@@ -172,8 +172,14 @@ class TerminalPool:
                 await client.claim(folder, ourselves)
                 return
             except HeldElsewhere as error:
-                if loop.time() >= deadline or not ownership.has_died(error.holder, ourselves["host"]):
+                if not ownership.has_died(error.holder, ourselves["host"]):
                     raise
+                if loop.time() >= deadline:
+                    raise HeldElsewhere(
+                        f"{error.message} That server is gone and its session lives on, for one with its store and "
+                        "version: `python -m wxcode_jupyter keeper status` shows it, `keeper stop` would end it.",
+                        **error.details,
+                    ) from None
             await asyncio.sleep(_DEAD_HOLDER_POLL_S)
 
     def _opened(self, key: str, opening: asyncio.Task[TerminalSession]) -> None:
