@@ -49,7 +49,7 @@ class Service:
         self.gsd = Gsd(config, self.store, self.commands)
         self.rewinds = Rewinds(config, self.store, self.events, self.sessions, self.checkpoints)
         self.forks = Forks(config, self.store, self.events, self.sessions, self.projects, self.checkpoints)
-        self.doctor = Doctor(config, self.store)
+        self.doctor = Doctor(config, self.store, self.sessions)
 
     async def open(self) -> None:
         """Make the folders (0700) and connect to the store.

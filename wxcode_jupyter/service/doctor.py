@@ -14,11 +14,12 @@ from pathlib import Path
 
 from ..claude import gsd
 from ..claude.environment import child_environment
-from ..errors import StoreUnavailable
+from ..errors import KeeperUnavailable, StoreUnavailable
 from ..models import OutputProject
 from ..store.base import Store
 from ..workspace import has_project
 from .config import Config
+from .sessions import Sessions
 
 _VERSION_TIMEOUT_S = 20.0
 
@@ -38,18 +39,20 @@ class Check:
 
 
 class Doctor:
-    """Checks the CLI, login, GSD, store, emulator and permissions. Changes nothing."""
+    """Checks the CLI, login, GSD, store, keeper, emulator and permissions. Changes nothing."""
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, sessions: Sessions) -> None:
         self._config = config
         self._store = store
+        self._sessions = sessions
 
     async def examine(self, project_id: str | None = None) -> list[Check]:
         """Return the findings; those about GSD and the folder need a project."""
         environment = child_environment(
             self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny
         )
-        checks = [await self._cli(environment), self._login(environment), await self._check_store(), self._emulator()]
+        checks = [await self._cli(environment), self._login(environment), await self._check_store()]
+        checks += [await self._check_keeper(), self._emulator()]
         checks += [_private("data folder", self._config.data_dir), _private("runtime folder", self._config.runtime_dir)]
         if project_id is not None:
             project = await self._store.get_project(project_id)
@@ -94,6 +97,13 @@ class Doctor:
         except StoreUnavailable as error:
             return Check("store", False, str(error), "Start it, or set WXCODE_STORE_URL / c.WxcodeApp.store_url.")
         return Check("store", True, self._store.url)
+
+    async def _check_keeper(self) -> Check:
+        try:
+            pid, count = await self._sessions.describe_keeper()
+        except KeeperUnavailable as error:
+            return Check("keeper", False, error.message, "python -m wxcode_jupyter keeper stop --yes, and start again.")
+        return Check("keeper", True, f"process {pid}, {count} session(s)" if pid else "the first session starts it")
 
     def _emulator(self) -> Check:
         if importlib.util.find_spec("pyghostty"):

@@ -257,6 +257,13 @@ class Sessions:
             await recovery.run(project.id, workspace)
             yield environment
 
+    async def describe_keeper(self) -> tuple[int, int]:
+        """Return the keeper's process, 0 where none runs, and how many sessions it has, of all servers of this user.
+
+        Raises ``KeeperUnavailable``.
+        """
+        return await self._pool.describe_keeper()
+
     def environment(self, workspace: str) -> dict[str, str]:
         """Return the environment of a CLI in this folder."""
         return self._launcher.environment(workspace)

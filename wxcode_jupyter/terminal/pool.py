@@ -113,13 +113,13 @@ class TerminalPool:
 
     async def list_kept(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return journal and ``about`` of the sessions whose server is gone and which live on. Starts no keeper."""
-        async with self._connecting:
-            client = await self._present() or await KeeperClient.find(self._runtime_dir)
-            if client is None:
-                return []
-            self._client = client
-            listed = await client.list()
+        _, listed = await self._ask_keeper()
         return [(each["journal_dir"], each["about"]) for each in listed if each["kept"]]
+
+    async def describe_keeper(self) -> tuple[int, int]:
+        """Return the keeper's process, 0 where none runs, and how many sessions it has, of all servers. Starts none."""
+        pid, listed = await self._ask_keeper()
+        return pid, len(listed)
 
     async def adopt(self, key: str, journal_dir: str) -> TerminalSession:
         """Take over a session of ``list_kept``. Raises ``TerminalClosed`` where another server was first."""
@@ -214,6 +214,14 @@ class TerminalPool:
         async with self._connecting:
             self._client = await self._present() or await KeeperClient.connect(self._runtime_dir)
             return self._client
+
+    async def _ask_keeper(self) -> tuple[int, list[dict[str, Any]]]:
+        async with self._connecting:
+            client = await self._present() or await KeeperClient.find(self._runtime_dir)
+            if client is None:
+                return 0, []
+            self._client = client
+            return client.pid, await client.list()
 
     async def _present(self) -> KeeperClient | None:
         """Return the connection, or what has come after it; None where there is none (any more).

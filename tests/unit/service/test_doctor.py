@@ -14,7 +14,11 @@ from wxcode_jupyter.errors import StoreUnavailable
 from wxcode_jupyter.models import OutputProject
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.doctor import Check, Doctor
+from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.sessions import Sessions
 from wxcode_jupyter.store.base import Store
+from wxcode_jupyter.terminal import process
+from wxcode_jupyter.terminal.process import KeeperClient
 
 GSD = Path(__file__).parents[2] / "data" / "gsd" / "commands-folder"
 
@@ -45,7 +49,11 @@ def project(project: OutputProject, config: Config) -> OutputProject:
 
 
 async def examine(config: Config, store: Store, project: OutputProject | None = None) -> dict[str, Check]:
-    return {check.name: check for check in await Doctor(config, store).examine(project.id if project else None)}
+    """Return the findings by their names; no keeper runs unless the test has one."""
+    sessions = Sessions(config, store, EventLog(store), dict)
+    checks = await Doctor(config, store, sessions).examine(project.id if project else None)
+    await sessions.close()
+    return {check.name: check for check in checks}
 
 
 async def test_where_nothing_is_missing_all_is_well(config: Config, store: Store, project: OutputProject) -> None:
@@ -54,6 +62,20 @@ async def test_where_nothing_is_missing_all_is_well(config: Config, store: Store
     assert "9.9.9" in checks["Claude Code"].detail
     assert checks["store"].detail == store.url
     assert "dummy" not in str(checks)
+
+
+async def test_the_keeper_is_found_and_none_is_started(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await examine(config, store))["keeper"] == Check("keeper", True, "the first session starts it")
+    client = await KeeperClient.connect(config.runtime_dir)
+    assert (await examine(config, store))["keeper"] == Check("keeper", True, f"process {client.pid}, 0 session(s)")
+    monkeypatch.setattr(process, "PROTOCOL_VERSION", 99)
+    check = (await examine(config, store))["keeper"]
+    assert not check.ok
+    assert "another version" in check.detail
+    assert "keeper stop" in check.remedy
+    client.close()
 
 
 async def test_a_project_is_not_needed(config: Config, store: Store) -> None:
