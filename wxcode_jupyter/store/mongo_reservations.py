@@ -1,6 +1,6 @@
 """Unique names and folders in MongoDB, without transactions and beside a program that does not know of them.
 
-``wx_projects`` holds one document per project: ``{_id, name, path, rev, pending_since?, deleting?, options?, ...}`` with
+``wx_projects`` holds one document per project: ``{_id, name, path, rev, pending_since?, deleting?, ...}`` with
 unique indexes on ``name`` and ``path``. Writing two collections is not atomic, so it goes in three steps: `claim` (the
 unique index decides; the reservation is *pending*), the write to ``output_projects``, `confirm`. A process may die
 between any two of them, and wxcode may rename or delete a project behind our back; a reservation that stands in the
