@@ -9,7 +9,7 @@ from pathlib import Path
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _MACHINE_ID = "/etc/machine-id"
-#: Podman and Docker leave one of these in a container. Its machine id is its image's, one and the same on many machines.
+#: Podman and Docker leave one of these in a container. Its machine id is its image's, the same on many machines.
 _CONTAINER_MARKS = ("/run/.containerenv", "/.dockerenv")
 _CONTAINER_VARIABLES = ("container", "KUBERNETES_SERVICE_HOST")
 

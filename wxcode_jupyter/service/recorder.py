@@ -126,7 +126,7 @@ class Recorder:
         return await self._limit.until()
 
     async def delivering(self, command: Command, claude_session_id: str) -> bool:
-        """Take a queued command for delivery into this conversation; False when somebody else did, or has the project."""
+        """Take a queued command for delivery into this conversation; False when it is not ours (any more)."""
         changes = {
             "status": CommandStatus.DELIVERING,
             "delivering_at": now(),

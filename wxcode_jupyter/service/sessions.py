@@ -162,8 +162,8 @@ class Sessions:
         """Start or resume the project's session, or return the live one.
 
         Returns as soon as the process runs (state ``starting``). ``fresh`` begins a new conversation; the old id stays
-        in the lineage. ``claude_session_id`` goes back to one that was the project's before. ``force`` takes the project
-        from a server of another host, which can write nothing more of it then, but whose CLI may live for a while.
+        in the lineage. ``claude_session_id`` goes back to one that was the project's before. ``force`` takes the
+        project from a server of another host, which can record nothing more of it, but whose CLI may live for a while.
 
         Raises:
             NotFound: there is no such project, or the conversation was never this project's.

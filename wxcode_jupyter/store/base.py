@@ -15,10 +15,10 @@ a value that cannot be stored: text is valid Unicode, times have a zone and are 
 After an outage, at ``open()`` too, the same object works again by itself. A cancelled call may have had its effect.
 
 Fencing: what a session writes goes through ``fenced(n)``, the same store with the number of the session's lease. Once
-``take_lease`` has returned a greater number to anybody, no write under ``n`` has an effect any more, in whatever process
-and however long it was on its way: it raises ``Displaced``. Writes without a number are users' (a command queued, a
-project renamed) and ask for no lease. What a fence covers: ``update_project``, ``set_limited_until``, both writes of the
-conversation id, ``append_lineage``, ``mark_born``, ``move_milestone`` of a pending one, ``move_command``,
+``take_lease`` has returned a greater number to anybody, no write under ``n`` has an effect any more, in whatever
+process and however long it was on its way: it raises ``Displaced``. Writes without a number are users' (a command
+queued, a project renamed) and ask for no lease. What a fence covers: ``update_project``, ``set_limited_until``, both
+writes of the conversation id, ``append_lineage``, ``mark_born``, ``move_milestone`` of a pending one, ``move_command``,
 ``append_event``. Why that holds without transactions is argued in `docs/ownership.md`.
 """
 

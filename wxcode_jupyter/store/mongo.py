@@ -3,8 +3,8 @@
 ``output_projects`` and ``milestones`` belong to wxcode as much as to us: every write there names its fields, no
 document is ever replaced, no index is made. What must hold whatever wxcode writes lives in collections of our own:
 ``wx_projects`` (`mongo_reservations.py`, and the options), ``wx_milestones`` (the context's text), ``wx_commands``,
-``wx_claude_sessions``, ``wx_events`` and ``wx_leases`` (`mongo_fence.py`). A standalone server has no transactions, so each method has one write that
-decides, and the writes around it may be repeated.
+``wx_claude_sessions``, ``wx_events`` and ``wx_leases`` (`mongo_fence.py`). A standalone server has no transactions, so
+each method has one write that decides, and the writes around it may be repeated.
 
 This module has the connection; what is read and written stands in `mongo_projects.py`, `mongo_work.py` and
 `mongo_leases.py`.

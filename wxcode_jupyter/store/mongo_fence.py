@@ -2,16 +2,16 @@
 
 So the number is compared in the very document that is written, or in the one before it:
 
-- *Numbered collections* (commands, lineage, events): each document carries the greatest number that was known when it was
-  appended, and whoever appends reads the one before it, under the unique ``seq`` after which it inserts. `raise_fence`
-  appends a *barrier* that carries the new number and nothing else: whoever read before it loses the ``seq`` to it, and
-  whoever reads after it sees the number. All that stands before the barrier is stamped with the number then, so that an
-  update of it, which compares (`not_above`), does not match either.
+- *Numbered collections* (commands, lineage, events): each document carries the greatest number that was known when it
+  was appended, and whoever appends reads the one before it, under the unique ``seq`` after which it inserts.
+  `raise_fence` appends a *barrier* that carries the new number and nothing else: whoever read before it loses the
+  ``seq`` to it, and whoever reads after it sees the number. All that stands before the barrier is stamped with the
+  number then, so that an update of it, which compares (`not_above`), does not match either.
 - *Our document of the project* (``wx_projects``) is stamped the same way.
 - *wxcode's documents* (``output_projects``, ``milestones``) carry no field of ours, since wxcode replaces them whole.
   There a fenced write reads the document, then the lease, then updates it if its ``updated_at`` is still as read
-  (`update_shared`); `raise_fence`, after the lease was taken, moves ``updated_at`` by a millisecond. Whoever read before
-  that does not match, and whoever reads after it finds the lease taken.
+  (`update_shared`); `raise_fence`, after the lease was taken, moves ``updated_at`` by a millisecond. Whoever read
+  before that does not match, and whoever reads after it finds the lease taken.
 
 Barriers stay: a ``seq`` that were free again could be had by somebody who read long ago.
 """
