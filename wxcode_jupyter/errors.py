@@ -13,7 +13,8 @@
     │   ├── NameTaken
     │   ├── FolderTaken
     │   ├── SessionAlive          .project_id
-    │   ├── HeldElsewhere         .holder
+    │   ├── HeldElsewhere         .holder, .silent_s
+    │   ├── Displaced             .project_id, .fence
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── NotQueued             .command_id, .status
@@ -151,9 +152,18 @@ class SessionAlive(Conflict):
 
 
 class HeldElsewhere(Conflict):
-    """Another server owns the project's session; ``holder`` says which (``url``, ``pid``, ``host``)."""
+    """Another server owns the project's session; ``holder`` says which (``url``, ``pid``, ``host``).
+
+    ``silent_s`` is there when the holder is on another host: for how many seconds the store has not heard of it.
+    """
 
     code = "held_elsewhere"
+
+
+class Displaced(Conflict):
+    """A write of session state by a server from which another one has taken the project since: nothing was written."""
+
+    code = "displaced"
 
 
 class AlreadyStarted(Conflict):

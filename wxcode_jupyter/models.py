@@ -336,6 +336,44 @@ class SessionInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """A server that holds a project's lease, and what tells its machine from others (`service/lease.py`).
+
+    Attributes:
+        host: Name of its host.
+        url: Its address, as a user of that host opens it; "" where it has none.
+        pid: Its process.
+        machine_id: What names the machine across reboots; None where nothing does, as in a container.
+        boot_id: What names the machine's present boot (Linux); None where nothing does.
+        place: Device and inode of the project's place, on which sessions of one kernel meet by a lock.
+    """
+
+    host: str
+    url: str = ""
+    pid: int = 0
+    machine_id: str | None = None
+    boot_id: str | None = None
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may write a project's session state.
+
+    Attributes:
+        project_id: The project.
+        fence: A number that grows with every taking, from 1 on; what is written under a smaller one is refused.
+        holder: Who took it last; None once that has given it back.
+        silent_s: For how many seconds the holder has not renewed it, by the store's clock; from 0 on.
+    """
+
+    project_id: str
+    fence: int
+    holder: Holder | None
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One structured event of a project; ``seq`` rises by at least one from event to event."""
 

@@ -181,6 +181,8 @@ class FakeRoutes(FakeWorld):
                 return 204, ""
             case ("GET", ["session"]):
                 return 200, self.sessions[identifier]
+            case ("POST", ["session"]) if self.held_elsewhere and not (body or {}).get("force"):
+                return 409, {"message": "Held there.", "reason": "held_elsewhere", "details": self.held_elsewhere}
             case ("POST", ["session"]):
                 if (body or {}).get("now"):
                     self.set_session(identifier, self.sessions[identifier]["state"], limited_until=None)

@@ -32,6 +32,7 @@ class FakeWorld:
         self.summary: dict[str, Any] = {}  # what the summary of every command has
         self.summary_of: dict[str, dict[str, Any]] = {}  # and what that of one command has besides
         self.changes: dict[str, Any] = {}  # what every milestone has changed
+        self.held_elsewhere: dict[str, Any] | None = None  # the details, where another host's server has the projects
         self.changed_since = False  # whether a workspace was changed after a milestone's last command
         self.trusts = True
         self._seq = 0

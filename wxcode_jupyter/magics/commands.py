@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..client import GsdStatus, Project, asks_for_trust
 from ..errors import AttentionNeeded, InvalidPath, NotFound
 from ..models import Conversation, MilestoneStatus, SessionInfo
 from .context import Context
+from .forcing import with_force
 from .grammar import Line, Mistake
 from .output import save_output
 from .results import (
@@ -98,7 +100,10 @@ def resume(context: Context, line: Line) -> Result:
     """Attach to the live session, or resume the conversation, or begin a new one."""
     client, found = context.client, context.project(line["project"])
     earlier = _earlier(client.conversations(found), line) if line["session"] else None
-    client.start_session(found, fresh=bool(line["fresh"]), now=bool(line["now"]), claude_session_id=earlier)
+    if line["yes"] and not line["force"]:
+        raise Mistake("--yes says yes to --force.", line.subcommand.usage)
+    options = {"fresh": bool(line["fresh"]), "now": bool(line["now"])}
+    with_force(context, line, partial(client.start_session, found, claude_session_id=earlier, **options))
     context.partial = lambda: current_session(client, client.get_project(found))
     notice_trouble(context, found)
     return current_session(client, client.get_project(found)).follows(context.live("session", found.id))

@@ -121,6 +121,8 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 Option(("--fresh",), "begin a new conversation; the old id is kept in the lineage"),
                 Option(("--session",), "go back to an earlier conversation of `history`", "ID", "value"),
                 Option(("--now",), "send what a usage limit holds in the queue at once"),
+                Option(("--force",), "take the project from another host's server that has it, once you have agreed"),
+                Option(("--yes",), "with --force: agreed"),
                 *_COMMON,
             ),
         ),

@@ -40,7 +40,13 @@ STATUS: dict[str, int] = {
 }
 
 #: Close codes of the terminal WebSocket by the error's ``code``, inherited likewise.
-CLOSE_CODES: dict[str, int] = {"error": 4005, "invalid_id": 4000, "not_found": 4004, "held_elsewhere": 4409}
+CLOSE_CODES: dict[str, int] = {
+    "error": 4005,
+    "invalid_id": 4000,
+    "not_found": 4004,
+    "held_elsewhere": 4409,
+    "displaced": 4409,
+}
 
 
 #: The ``reason`` of what tornado and Jupyter refuse themselves; another status has its phrase (``method_not_allowed``).

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .machine import Machine
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -37,6 +39,8 @@ class Config:
     env_deny: tuple[str, ...] = ()
     ready_timeout_s: float = 60.0
     background_wait_s: float = 300.0
+    lease_renewal_s: float = 15.0
+    machine: Machine = field(default_factory=Machine.local)
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property

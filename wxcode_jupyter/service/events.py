@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
@@ -25,6 +26,12 @@ class EventLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._followers: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def through(self, store: Store) -> EventLog:
+        """Return this log, with the same followers, as it writes through another view of its store."""
+        view = copy.copy(self)
+        view._store = store
+        return view
 
     def emit(
         self,

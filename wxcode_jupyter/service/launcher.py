@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..terminal.pool import SpawnSpec, TerminalPool
 from ..terminal.session import TerminalSession
 from .config import Config
 from .events import EventLog
+from .lease import Tenure
 from .lineage import Lineage
 from .listener import TakenOver
 from .live import LiveSession
@@ -41,6 +42,7 @@ class Launched:
     session: LiveSession
     recorder: Recorder
     folder: str
+    tenure: Tenure
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Launcher:
         owns: tuple[str, str],
         environment: dict[str, str],
         outbox: Outbox,
+        tenure: Tenure,
         *,
         fresh: bool,
         back_to: str | None,
@@ -119,6 +122,7 @@ class Launcher:
             owns: The claimed folders.
             environment: The CLI's.
             outbox: Takes what the session does to the store.
+            tenure: The project's lease.
             fresh: Begin a new conversation.
             back_to: Go back to this conversation, which was the project's before; None for the present one.
             conflict: Called when another host's conversation became the project's first.
@@ -129,13 +133,13 @@ class Launcher:
                 ``back_to``.
             SpawnFailed: it cannot be started; nothing is left of it.
         """
-        project_id, workspace = project.id, owns[1]
+        project_id, workspace, store = project.id, owns[1], tenure.store
         options = await self._store.get_options(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
-        entry = await Lineage(self._store, project_id).current()
+        entry = await Lineage(store, project_id).current()
         if back_to is not None:
             entry = await self._find_earlier(project_id, back_to)
-        resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
+        resume, cause = await self._choose(store, entry, fresh=fresh, environment=environment, workspace=workspace)
         if back_to is not None and resume is None:
             raise ConversationUnknown(f"Nothing was ever asked in conversation {back_to}: there is nothing to resume.")
         if entry is not None and resume is not None:
@@ -177,20 +181,32 @@ class Launcher:
             remove_folder(folder)
             raise
         trusts = self._trusts(options, workspace)
-        return self._make(project, terminal, about, outbox, conflict, cause=cause, trust=trusts)
+        return self._make(project, terminal, about, outbox, tenure, conflict, cause=cause, trust=trusts)
 
     async def take_over(
-        self, project: OutputProject, about: About, outbox: Outbox, *, conflict: Callable[[], None]
+        self,
+        project: OutputProject,
+        about: About,
+        outbox: Outbox,
+        take: Callable[[], Awaitable[Tenure]],
+        *,
+        conflict: Callable[[], None],
     ) -> Launched:
-        """Go on with a session whose server is gone.
+        """Go on with a session whose server is gone; ``take`` takes the lease, once no other server can.
 
         Raises:
             TerminalClosed: It has ended, or another server was first.
+            Whatever ``take`` raises: the session is left as it was.
         """
         page = await self._store.list_commands(project.id, statuses=_UNDER_WAY, limit=100)
         command = page.items[-1] if page.items else None
         terminal = await self._pool.adopt(project.id, about.journal_dir)
-        return self._make(project, terminal, about, outbox, conflict, takes_over=TakenOver(command))
+        try:
+            tenure = await take()
+        except BaseException:
+            await self._pool.leave(project.id)
+            raise
+        return self._make(project, terminal, about, outbox, tenure, conflict, takes_over=TakenOver(command))
 
     def _make(
         self,
@@ -198,6 +214,7 @@ class Launcher:
         terminal: TerminalSession,
         about: About,
         outbox: Outbox,
+        tenure: Tenure,
         conflict: Callable[[], None],
         *,
         cause: LineageCause | None = None,
@@ -205,8 +222,8 @@ class Launcher:
         takes_over: TakenOver | None = None,
     ) -> Launched:
         recorder = Recorder(
-            self._store,
-            self._events,
+            tenure.store,
+            self._events.through(tenure.store),
             outbox,
             project.id,
             cause=cause,
@@ -226,10 +243,10 @@ class Launcher:
             background_wait_s=self._config.background_wait_s,
             takes_over=takes_over,
         )
-        return Launched(session, recorder, about.folder)
+        return Launched(session, recorder, about.folder, tenure)
 
     async def _choose(
-        self, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
+        self, store: Store, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
     ) -> tuple[str | None, LineageCause | None]:
         """Return the id to resume, or None and why a new conversation begins. Raises ``ConversationUnknown``."""
         if entry is None:
@@ -241,7 +258,7 @@ class Launcher:
             return entry.claude_session_id, None
         path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
         if any(item.kind == "prompt" for item in transcript.load_all(path)):
-            await self._store.mark_born(entry.output_project_id, entry.claude_session_id, path)
+            await store.mark_born(entry.output_project_id, entry.claude_session_id, path)
             return entry.claude_session_id, None
         return None, LineageCause.UNBORN
 

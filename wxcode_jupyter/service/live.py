@@ -71,6 +71,7 @@ class LiveSession:
         self._turns = Turns()
         self._attention: Attention | None = None
         self._message = ""
+        self._displaced: str | None = None
         self._loop = asyncio.get_running_loop()
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
         self._background_wait_s = background_wait_s
@@ -202,6 +203,11 @@ class LiveSession:
         with self._deliverer.hold():
             await self.terminal.end(self._deliverer.leave if free else None, grace_s)
         await self.closed.wait()
+
+    async def displace(self, message: str, grace_s: float) -> None:
+        """End the process because the project is another server's now; ``message`` says so afterwards."""
+        self._displaced, self._ending = message, True
+        await self.terminal.end(None, grace_s)
 
     async def leave(self) -> None:
         """Stop following; the process goes on, and another server may take it over. A delivery is finished first."""
@@ -418,8 +424,8 @@ class LiveSession:
         self._settle()
         said = [line.strip() for line in self._watch.text.splitlines() if line.strip()]
         code = self.terminal.exit_code
-        self._message = f"Claude Code ended (exit code {'unknown' if code is None else code})."
-        if self.resumes and any(_UNKNOWN in line for line in said):
+        self._message = self._displaced or f"Claude Code ended (exit code {'unknown' if code is None else code})."
+        if self._displaced is None and self.resumes and any(_UNKNOWN in line for line in said):
             self._message = (
                 f"Claude Code does not know the conversation {self.claude_session_id} (its transcript was deleted, or "
                 "the project was in another folder or HOME). The id is kept. Bring the transcript back and resume, or "
@@ -428,7 +434,7 @@ class LiveSession:
             self._attention = Attention("conversation_unknown", self._message, self._watch.text)
         else:
             self._attention = None
-            if not self._watch.ready and said:
+            if not self._watch.ready and said and self._displaced is None:
                 self._message += " It said: " + " ".join(said[-3:])[:400]
         self._set_state(SessionState.EXITED)
         self.recorder.emit("session_exited", {"exit_code": code, "message": self._message})

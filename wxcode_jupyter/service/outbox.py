@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from ..errors import StoreUnavailable
+from ..errors import Displaced, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,14 @@ _BACK_OFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Outbox:
-    """An ordered queue of writes, repeated until they are done."""
+    """An ordered queue of writes, repeated until they are done.
+
+    Attributes:
+        on_displaced: Called when the project turns out to be another server's, see `give_up`.
+    """
 
     def __init__(self) -> None:
+        self.on_displaced: Callable[[], None] | None = None
         self._writes: deque[Write] = deque()
         self._task: asyncio.Task[None] | None = None
         self._done = asyncio.Condition()
@@ -39,6 +44,12 @@ class Outbox:
         self._writes.append(write)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
+
+    def give_up(self) -> None:
+        """Forget all that waits: another server has taken the project, and the store refuses our writes."""
+        self._writes.clear()
+        if self.on_displaced is not None:
+            self.on_displaced()
 
     async def flush(self) -> None:
         """Return when everything that was put before has been written, however long the store is away."""
@@ -60,20 +71,24 @@ class Outbox:
     async def _run(self) -> None:
         failures = 0
         while self._writes:
+            write = self._writes[0]
             try:
-                await self._writes[0]()
+                await write()
             except StoreUnavailable as error:
                 if failures == 0:
                     log.warning("%s Writes are kept and repeated until it is back.", error)
                 await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
                 failures += 1
                 continue
+            except Displaced:
+                self.give_up()
             except Exception:  # of whatever kind: one bad write must not keep those behind it waiting for ever
                 log.exception("A write failed and is left out.")
             if failures:
                 log.warning("The store is back; %d writes are made up for.", len(self._writes))
                 failures = 0
-            self._writes.popleft()
+            if self._writes and self._writes[0] is write:  # else all that waited was given up meanwhile
+                self._writes.popleft()
             if not self._writes:
                 async with self._done:
                     self._done.notify_all()

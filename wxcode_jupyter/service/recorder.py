@@ -15,7 +15,7 @@ from typing import Any
 from ..claude import transcript
 from ..claude.hooks import HookEvent
 from ..claude.outcome import ASKS, FINISHED, limit_of
-from ..errors import StoreConflict, StoreUnavailable
+from ..errors import Displaced, StoreConflict, StoreUnavailable
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
 from .changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued, Unanswered
@@ -126,7 +126,7 @@ class Recorder:
         return await self._limit.until()
 
     async def delivering(self, command: Command, claude_session_id: str) -> bool:
-        """Take a queued command for delivery into this conversation; False when somebody else did."""
+        """Take a queued command for delivery into this conversation; False when it is not ours (any more)."""
         changes = {
             "status": CommandStatus.DELIVERING,
             "delivering_at": now(),
@@ -137,6 +137,9 @@ class Recorder:
         except StoreUnavailable:
             self._put_back(command)  # it may have been taken before the answer was lost
             raise
+        except Displaced:
+            self._outbox.give_up()
+            return False
         if moved is not None:
             await asyncio.to_thread(self._pictures.take_before, command)
             self.emit("command_delivering", {"command_id": command.id})

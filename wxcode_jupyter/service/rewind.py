@@ -53,6 +53,7 @@ class Rewinds:
         Raises:
             NotFound: no such milestone.
             SessionAlive, HeldElsewhere: a session lives.
+            Displaced: another server took the project by force in the middle of it.
             CliMissing: Claude Code cannot be executed.
             NoCheckpoint: there is nothing to go back to.
             ChangedSince: without ``yes``; ``files`` names some of them. Nothing has changed.
@@ -81,18 +82,19 @@ class Rewinds:
                 if back is not None and back.path is not None:
                     await asyncio.to_thread(Path(back.path).unlink, missing_ok=True)
                 raise
+            store = self._sessions.store_of(project.id)
             if back is not None:
-                await Lineage(self._store, project.id).follow(
+                await Lineage(store, project.id).follow(
                     back.claude_session_id, LineageCause.REWIND, transcript_path=back.path
                 )
                 if back.path is not None:
-                    await self._store.mark_born(project.id, back.claude_session_id, back.path)
-            later = await self._take_back(milestone)
+                    await store.mark_born(project.id, back.claude_session_id, back.path)
+            later = await self._take_back(milestone, store)
             told = {"milestone_id": milestone_id, "ref": checkpoint, "saved": saved, "taken_back": list(later)}
-            await self._events.store_now(project.id, "rewound", told)
+            await self._events.through(store).store_now(project.id, "rewound", told)
         return Rewound(milestone_id, checkpoint, saved, *counts, back.claude_session_id if back else None, note, later)
 
-    async def _take_back(self, milestone: Milestone) -> tuple[str, ...]:
+    async def _take_back(self, milestone: Milestone, store: Store) -> tuple[str, ...]:
         """Note that what was begun since the milestone's start is undone; return the names of the later milestones."""
         project_id = milestone.output_project_id
         present = [command async for command in self._accepted(project_id)]
@@ -104,12 +106,12 @@ class Rewinds:
         moment = now()
         for command in present:
             if command.seq >= start:
-                await self._store.move_command(command.id, {command.status}, {"taken_back_at": moment})
+                await store.move_command(command.id, {command.status}, {"taken_back_at": moment})
         undone = [await self._store.get_milestone(known) for known, seq in begun.items() if seq >= start]
         for each in undone:
-            if await self._store.move_milestone(each.id, set(MilestoneStatus) - {_PENDING}, _PENDING) is not None:
+            if await store.move_milestone(each.id, set(MilestoneStatus) - {_PENDING}, _PENDING) is not None:
                 data = {"milestone_id": each.id, "status": _PENDING.value}
-                await self._events.store_now(project_id, "milestone_status", data)
+                await self._events.through(store).store_now(project_id, "milestone_status", data)
         return tuple(each.element_name for each in undone if each.id != milestone.id)
 
     async def _accepted(self, project_id: str) -> AsyncIterator[Command]:

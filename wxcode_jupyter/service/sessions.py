@@ -7,12 +7,13 @@ import contextlib
 import logging
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ..errors import (
+    HeldElsewhere,
     SessionAlive,
     SessionNotRunning,
     StoreUnavailable,
@@ -29,6 +30,7 @@ from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
 from .launcher import About, Launched, Launcher, journal_of
+from .lease import DISPLACED, Leases, Tenure
 from .limit import UsageLimit
 from .live import LiveSession
 from .outbox import Outbox
@@ -59,6 +61,8 @@ class Sessions:
         self._events = events
         self._pool = TerminalPool(config.runtime_dir, holder)
         self._launcher = Launcher(config, store, events, self._pool)
+        self._leases = Leases(config, store, holder)
+        self._kept_away: dict[str, Tenure] = {}
         self._live: dict[str, LiveSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._outboxes: dict[str, Outbox] = defaultdict(Outbox)
@@ -158,11 +162,14 @@ class Sessions:
 
     # -- starting and stopping --------------------------------------------------------------------------------------
 
-    async def start(self, project_id: str, *, fresh: bool = False, claude_session_id: str | None = None) -> SessionInfo:
+    async def start(
+        self, project_id: str, *, fresh: bool = False, claude_session_id: str | None = None, force: bool = False
+    ) -> SessionInfo:
         """Start or resume the project's session, or return the live one.
 
         Returns as soon as the process runs (state ``starting``). ``fresh`` begins a new conversation; the old id stays
-        in the lineage. ``claude_session_id`` goes back to one that was the project's before.
+        in the lineage. ``claude_session_id`` goes back to one that was the project's before. ``force`` takes the
+        project from a server of another host, which can record nothing more of it, but whose CLI may live for a while.
 
         Raises:
             NotFound: there is no such project, or the conversation was never this project's.
@@ -174,7 +181,7 @@ class Sessions:
         """
         if self._closing:
             raise SessionNotRunning("The server is shutting down; start the session at the next one.")
-        starting = asyncio.create_task(self._start(project_id, fresh=fresh, back_to=claude_session_id))
+        starting = asyncio.create_task(self._start(project_id, fresh=fresh, back_to=claude_session_id, force=force))
         self._starts.add(starting)
         starting.add_done_callback(self._starts.discard)
         # Shielded: whoever goes away in the middle must not leave a process behind that nobody follows.
@@ -228,19 +235,31 @@ class Sessions:
 
     @contextlib.asynccontextmanager
     async def without(self, project: OutputProject) -> AsyncIterator[None]:
-        """Keep the project without a session, on any server of this host, while something is done to it.
+        """Keep the project without a session, on any server, while something is done to it.
 
         Raises:
             SessionAlive: a session of this server lives.
             HeldElsewhere: another server has one.
+            StoreUnavailable: what the last session did cannot be written, or who has the project cannot be known.
         """
         async with self._locks[project.id]:
             if self.find_live(project.id) or await self._take_over_if_kept(project.id):
                 raise SessionAlive("The project's session lives; stop it first.", project_id=project.id)
-            async with self._pool.claim(place_of(self._config, project.id)):
+            async with self._pool.claim(place := place_of(self._config, project.id)):
                 folder = _existing(project.workspace_path)
                 async with self._pool.claim(folder) if folder else contextlib.nullcontext():
-                    yield
+                    await self._write_pending(project.id)
+                    tenure = await self._leases.take(project.id, place)
+                    self._kept_away[project.id] = tenure
+                    try:
+                        yield
+                    finally:
+                        del self._kept_away[project.id]
+                        await _give_back(tenure)
+
+    def store_of(self, project_id: str) -> Store:
+        """Return the store as whoever keeps the project ``without`` a session writes to it."""
+        return self._kept_away[project_id].store
 
     @contextlib.asynccontextmanager
     async def settled(self, project: OutputProject) -> AsyncIterator[dict[str, str]]:
@@ -249,12 +268,10 @@ class Sessions:
         Raises also ``StoreUnavailable`` and ``CliMissing``.
         """
         async with self.without(project):
-            await self._write_pending(project.id)
             workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
             environment = self._launcher.environment(workspace)
             self._launcher.check_cli(environment)
-            recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
-            await recovery.run(project.id, workspace)
+            await self._recover(self.store_of(project.id), project.id, workspace, environment)
             yield environment
 
     async def describe_keeper(self) -> tuple[int, int]:
@@ -268,13 +285,13 @@ class Sessions:
         """Return the environment of a CLI in this folder."""
         return self._launcher.environment(workspace)
 
-    async def _start(self, project_id: str, *, fresh: bool, back_to: str | None) -> SessionInfo:
+    async def _start(self, project_id: str, *, fresh: bool, back_to: str | None, force: bool) -> SessionInfo:
         async with self._locks[project_id]:
             present = self._live.get(project_id)
             if present is not None and self._idle.ends(project_id):
                 await present.closed.wait()
             if present is None or present.closed.is_set():
-                present = await self._take_over_if_kept(project_id)
+                present = await self._take_over_if_kept(project_id, force=force)
             if present is not None:
                 self._idle.touch(project_id)
                 if fresh:
@@ -289,32 +306,49 @@ class Sessions:
                 )
             self._launching += 1
             try:
-                await self._launch(project_id, fresh=fresh, back_to=back_to)
+                await self._launch(project_id, fresh=fresh, back_to=back_to, force=force)
             finally:
                 self._launching -= 1
             return await self.info(project_id)
 
-    async def _launch(self, project_id: str, *, fresh: bool, back_to: str | None) -> None:
+    async def _launch(self, project_id: str, *, fresh: bool, back_to: str | None, force: bool) -> None:
         project = await self._store.get_project(project_id)
         async with self._pool.claim(place := place_of(self._config, project_id)):
             await self._write_pending(project_id)
+            await self._leases.check(project_id, place, force=force)  # before anything is made here
             workspace = await workspace_for(self._config, self._store, project)
             environment = self._launcher.environment(workspace)
             self._launcher.check_cli(environment)
             async with self._pool.claim(workspace):
-                recovery = Recovery(self._store, self._events, self._config.data_dir, environment)
-                await recovery.run(project_id, workspace)
-                launched = await self._launcher.launch(
-                    project,
-                    (place, workspace),
-                    environment,
-                    self._outboxes[project_id],
-                    fresh=fresh,
-                    back_to=back_to,
-                    conflict=lambda: self._on_conflict(project_id),
-                )
-                self._live[project_id] = launched.session
-                self._tasks[project_id] = asyncio.create_task(self._follow(launched))
+                tenure = await self._leases.take(project_id, place, force=force)
+                try:
+                    await self._recover(tenure.store, project_id, workspace, environment)
+                    launched = await self._launcher.launch(
+                        project,
+                        (place, workspace),
+                        environment,
+                        self._outboxes[project_id],
+                        tenure,
+                        fresh=fresh,
+                        back_to=back_to,
+                        conflict=lambda: self._on_conflict(project_id),
+                    )
+                except BaseException:
+                    await _give_back(tenure)
+                    raise
+                self._begin(launched)
+
+    async def _recover(self, store: Store, project_id: str, workspace: str, environment: dict[str, str]) -> None:
+        recovery = Recovery(store, self._events.through(store), self._config.data_dir, environment)
+        await recovery.run(project_id, workspace)
+
+    def _begin(self, launched: Launched) -> None:
+        session, tenure = launched.session, launched.tenure
+        project_id = session.project.id
+        self._live[project_id] = session
+        self._tasks[project_id] = asyncio.create_task(self._follow(launched))
+        self._outboxes[project_id].on_displaced = tenure.displaced
+        tenure.watch(lambda: self._run(session.displace(DISPLACED, _END_GRACE_S)))
 
     async def _list_kept(self) -> list[About]:
         """Return the sessions that servers with our store have left."""
@@ -322,27 +356,34 @@ class Sessions:
         kept = [About.read(about) for _, about in await self._pool.list_kept()]
         return [about for about in kept if about and (about.data_dir, about.store_url) == ours]
 
-    async def _take_over_if_kept(self, project_id: str) -> LiveSession | None:
+    async def _take_over_if_kept(self, project_id: str, *, force: bool = False) -> LiveSession | None:
         """Go on with what a server has left of the project; None where that is nothing, or has just ended."""
         about = next((about for about in await self._list_kept() if about.project_id == project_id), None)
         if about is None:
             return None
         try:
-            await self._take_over(about)
+            await self._take_over(about, force=force)
         except TerminalClosed:
             return None
         return self._live[project_id]
 
-    async def _take_over(self, about: About) -> None:
-        project_id = about.project_id
+    async def _take_over(self, about: About, *, force: bool = False) -> None:
+        project_id, place = about.project_id, place_of(self._config, about.project_id)
+        project = await self._store.get_project(project_id)
+        try:
+            await self._leases.check(project_id, place, force=force)
+        except HeldElsewhere:
+            log.error("Project %s: another host has taken it while no server ran; its session is ended.", project_id)  # noqa: TRY400
+            await (await self._pool.adopt(project_id, about.journal_dir)).end(None, _END_GRACE_S)
+            raise
         launched = await self._launcher.take_over(
-            await self._store.get_project(project_id),
+            project,
             about,
             self._outboxes[project_id],
+            lambda: self._leases.take(project_id, place, force=force),
             conflict=lambda: self._on_conflict(project_id),
         )
-        self._live[project_id] = launched.session
-        self._tasks[project_id] = asyncio.create_task(self._follow(launched))
+        self._begin(launched)
 
     def _goes_on(self, session: LiveSession) -> bool:
         """Say whether a session outlives this server: nobody comes back to what idles at one that has no user."""
@@ -382,6 +423,10 @@ class Sessions:
         else:
             if not session.left:
                 launched.recorder.then(lambda: remove_folder(launched.folder))
+        if session.left:
+            launched.tenure.drop()
+        else:
+            self._outboxes[session.project.id].put(launched.tenure.release)  # after all that it has written
         await watch
 
     def _on_conflict(self, project_id: str) -> None:
@@ -389,9 +434,18 @@ class Sessions:
         log.error("Project %s: another conversation became its first; this session is ended.", project_id)
         session = self._live.get(project_id)
         if session is not None:
-            ending = asyncio.create_task(session.terminal.end(None, _END_GRACE_S))
-            self._endings.add(ending)
-            ending.add_done_callback(self._endings.discard)
+            self._run(session.terminal.end(None, _END_GRACE_S))
+
+    def _run(self, act: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(act)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+
+async def _give_back(tenure: Tenure) -> None:
+    """Release a lease; where the store is away it stays ours, and the next server of this host takes it."""
+    with contextlib.suppress(StoreUnavailable):
+        await tenure.release()
 
 
 def _existing(folder: str) -> str | None:

@@ -13,20 +13,30 @@ a value that cannot be stored: text is valid Unicode, times have a zone and are 
 ``skip`` and ``limit`` from 0 on (a ``limit`` of 0 gives nothing but the total).
 
 After an outage, at ``open()`` too, the same object works again by itself. A cancelled call may have had its effect.
+
+Fencing: what a session writes goes through ``fenced(n)``, the same store with the number of the session's lease. Once
+``take_lease`` has returned a greater number to anybody, no write under ``n`` has an effect any more, in whatever
+process and however long it was on its way: it raises ``Displaced``. Writes without a number are users' (a command
+queued, a project renamed) and ask for no lease. What a fence covers: ``update_project``, ``set_limited_until``, both
+writes of the conversation id, ``append_lineage``, ``mark_born``, ``move_milestone`` of a pending one, ``move_command``,
+``append_event``. Why that holds without transactions is argued in `docs/ownership.md`.
 """
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from ..models import (
     ClaudeSession,
     Command,
     CommandStatus,
     Event,
+    Holder,
+    Lease,
     Milestone,
     MilestoneStatus,
     OutputProject,
@@ -40,6 +50,15 @@ class Store(ABC):
 
     #: The address, for messages: password left out.
     url: str
+
+    #: Under which number it writes, see `fenced`; None for a user's writes.
+    fence: int | None = None
+
+    def fenced(self, fence: int) -> Self:
+        """Return this store, opened before, as the holder of a project's lease writes to it."""
+        view = copy.copy(self)
+        view.fence = fence
+        return view
 
     @abstractmethod
     async def open(self) -> None:
@@ -103,6 +122,32 @@ class Store(ABC):
     @abstractmethod
     async def set_limited_until(self, project_id: str, moment: datetime | None) -> None:
         """Note until when a usage limit lasts that somebody's own prompt ran into; None: there is none (any more)."""
+
+    # -- the lease ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def get_lease(self, project_id: str) -> Lease | None:
+        """Return the project's lease, given back or not; None for one that nobody has ever taken.
+
+        ``silent_s`` is by the store's own clock, so that servers' clocks may differ as they like.
+        """
+
+    @abstractmethod
+    async def take_lease(self, project_id: str, holder: Holder, *, over: int) -> Lease | None:
+        """Take the lease over the one with the number ``over`` (0: there was none), whoever has it.
+
+        Compare-and-set: None, and nothing changed, when the number is another one by now. The new number is ``over``
+        plus one, and when this returns, everything that carries a smaller one is refused. Whether it may be taken is
+        the caller's to know (`service/lease.py`).
+        """
+
+    @abstractmethod
+    async def renew_lease(self, lease: Lease) -> bool:
+        """Note that its holder lives; False, and nothing changed, when it was given back or taken by another."""
+
+    @abstractmethod
+    async def release_lease(self, lease: Lease) -> bool:
+        """Give it back; the number stays. False, and nothing changed, when it was given back or taken by another."""
 
     # -- the conversation id --------------------------------------------------------------------------------------
 

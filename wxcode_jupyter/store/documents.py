@@ -21,8 +21,8 @@ from enum import StrEnum
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from ..errors import InvalidBody
-from ..models import ClaudeSession, Command, Event, Milestone, OutputProject, ProjectOptions, check_id
+from ..errors import Displaced, InvalidBody
+from ..models import ClaudeSession, Command, Event, Holder, Milestone, OutputProject, ProjectOptions, check_id
 
 _log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +50,8 @@ COMMAND_CHANGES = frozenset(
         "taken_back_at",
     }
 )
+
+_HOLDER_TEXTS = ("host", "url", "machine_id", "boot_id", "place")
 
 Document = dict[str, Any]
 Model = OutputProject | Milestone | Command | ClaudeSession | Event
@@ -112,6 +114,28 @@ def decode_options(document: Mapping[str, Any]) -> ProjectOptions:
         model=document.get("model"),
         claude_args=tuple(document.get("claude_args") or ()),
         trust=bool(document.get("trust", False)),
+    )
+
+
+def encode_holder(holder: Holder) -> Document:
+    """Return the document of a lease's holder."""
+    document: Document = {name: _optional_text(name, getattr(holder, name)) for name in _HOLDER_TEXTS}
+    return document | {"pid": check_count("pid", holder.pid)}
+
+
+def decode_holder(document: Mapping[str, Any]) -> Holder:
+    """Return the holder of a document; what is missing or cannot be read tells nothing of it."""
+    texts = {name: str(document[name]) for name in _HOLDER_TEXTS if isinstance(document.get(name), str)}
+    pid = document.get("pid")
+    return Holder(**{"host": "", **texts}, pid=pid if isinstance(pid, int) else 0)
+
+
+def displaced(project_id: str, fence: int) -> Displaced:
+    """Return the error of a write that another holder's number keeps out."""
+    return Displaced(
+        "Another server has taken the project's session over; this one writes nothing more of it.",
+        project_id=project_id,
+        fence=fence,
     )
 
 

@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from ..errors import NotFound
 from ..models import Page
 from .base import Store
-from .documents import Document, M, check_count
+from .documents import Document, M, check_count, displaced
 from .mongo_documents import from_mongo, object_id
 
 Database = AsyncDatabase[Document]
@@ -25,8 +25,11 @@ Documents = AsyncCollection[Document]
 Order = Sequence[tuple[str, int]]
 
 OLDEST_FIRST: Order = (("created_at", 1), ("_id", 1))
+#: Leaves out what only keeps displaced holders out (`mongo_fence.py`).
+NO_BARRIER: Document = {"barrier": {"$exists": False}}
+
 BY_SEQ: Order = (("seq", 1),)
-_NEWEST_FIRST: Order = (("seq", -1),)
+NEWEST_FIRST: Order = (("seq", -1),)
 
 
 async def create_indexes(db: Database) -> None:
@@ -68,6 +71,9 @@ class MongoAccess(Store):
         Args:
             known: A query for the document that makes this one a repetition.
             repeats: The field in which this one repeats the last one when both have the same value.
+
+        Raises:
+            Displaced: The last one carries a greater number than ours (`mongo_fence.py`).
         """
         project_id = document["output_project_id"]
         # Callers in this process wait for each other instead of losing to each other.
@@ -77,15 +83,25 @@ class MongoAccess(Store):
                 if known is not None and (stored := await documents.find_one(known)) is not None:
                     return stored
                 await require(documents.database.output_projects, str(project_id), "output project", {"_id": True})
-                last = await documents.find_one({"output_project_id": project_id}, sort=_NEWEST_FIRST) or {}
-                if repeats is not None and last.get(repeats) == document[repeats]:
-                    return last
-                numbered = {**document, "seq": last.get("seq", 0) + 1}
+                last = await documents.find_one({"output_project_id": project_id}, sort=NEWEST_FIRST) or {}
+                if self.fence is not None and last.get("fence", 0) > self.fence:
+                    raise displaced(str(project_id), self.fence)
+                if repeats is not None and (same := await _repeated(documents, document, repeats)) is not None:
+                    return same
+                fence = max(last.get("fence", 0), self.fence or 0)  # a user's write hands on what it found
+                numbered = {**document, "seq": last.get("seq", 0) + 1, "fence": fence}
                 try:
                     await documents.insert_one(numbered)
                 except DuplicateKeyError:
                     continue
                 return numbered
+
+
+async def _repeated(documents: Documents, document: Document, field: str) -> Document | None:
+    """Return the project's last document where it has the same value in this field; barriers are none."""
+    query = {"output_project_id": document["output_project_id"], **NO_BARRIER}
+    last = await documents.find_one(query, sort=NEWEST_FIRST)
+    return last if last is not None and last.get(field) == document[field] else None
 
 
 async def require(

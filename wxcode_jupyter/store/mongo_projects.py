@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from ..errors import StoreConflict
@@ -20,12 +19,14 @@ from .documents import (
     check_text,
     decode_moment,
     decode_options,
+    displaced,
     encode_changes,
     encode_options,
     same_creation,
 )
-from .mongo_access import BY_SEQ, OLDEST_FIRST, MongoAccess, page, raise_not_found, require
+from .mongo_access import BY_SEQ, NO_BARRIER, OLDEST_FIRST, MongoAccess, page, raise_not_found, require
 from .mongo_documents import from_mongo, object_id, to_mongo
+from .mongo_fence import check, not_above, update_shared
 
 _HAS_NO_SESSION_ID: Document = {
     "$expr": {
@@ -88,9 +89,7 @@ class MongoProjects(MongoAccess):
             wanted = {"name": fields["name"]} if fields.get("name", before.get("name")) != before.get("name") else {}
             if wanted:
                 await reservations.claim(db, key["_id"], wanted)
-            after = await db.output_projects.find_one_and_update(
-                key, {"$set": {**fields, "updated_at": now()}}, return_document=ReturnDocument.AFTER
-            )
+            after = await update_shared(db.output_projects, key, {}, {**fields, "updated_at": now()}, self.fence)
             if after is None:
                 raise_not_found("output project", project_id)
             if wanted and not await reservations.confirm(db, key["_id"], wanted):
@@ -137,7 +136,13 @@ class MongoProjects(MongoAccess):
         """Set fields of the project's document in our own collection."""
         async with self._reach() as db:
             await require(db.output_projects, project_id, "output project", {"_id": True})
-            await db.wx_projects.update_one({"_id": object_id(project_id)}, {"$set": fields}, upsert=True)
+            query = {"_id": object_id(project_id), **not_above(self.fence)}
+            try:
+                await db.wx_projects.update_one(query, {"$set": fields}, upsert=True)
+            except DuplicateKeyError:
+                if self.fence is None:
+                    raise
+                raise displaced(project_id, self.fence) from None
 
     # -- the conversation id --------------------------------------------------------------------------------------
 
@@ -160,7 +165,9 @@ class MongoProjects(MongoAccess):
             older = None if stored["born"] else await db.wx_claude_sessions.find_one(born)
             if older is not None:
                 inherited = {"born": True, "transcript_path": stored["transcript_path"] or older["transcript_path"]}
-                await db.wx_claude_sessions.update_one({"_id": stored["_id"]}, {"$set": inherited})
+                await db.wx_claude_sessions.update_one(
+                    {"_id": stored["_id"], **not_above(self.fence)}, {"$set": inherited}
+                )
                 stored = {**stored, **inherited}
         return from_mongo(ClaudeSession, stored)
 
@@ -174,23 +181,26 @@ class MongoProjects(MongoAccess):
         if transcript_path is not None:
             fields["transcript_path"] = check_text("transcript_path", transcript_path)
         async with self._reach() as db:
-            if (await db.wx_claude_sessions.update_many(query, {"$set": fields})).matched_count == 0:
+            at_ours = {**query, **not_above(self.fence)}
+            if (await db.wx_claude_sessions.update_many(at_ours, {"$set": fields})).matched_count == 0:
+                check(await db.wx_claude_sessions.find_one(query) or {}, self.fence, project_id)
                 raise_not_found("conversation", claude_session_id)
 
     async def load_lineage(self, project_id: str) -> tuple[ClaudeSession, ...]:
         """Read the entries of a project."""
         async with self._reach() as db:
             await require(db.output_projects, project_id, "output project", {"_id": True})
-            cursor = db.wx_claude_sessions.find({"output_project_id": object_id(project_id)}, sort=BY_SEQ)
+            query = {"output_project_id": object_id(project_id), **NO_BARRIER}
+            cursor = db.wx_claude_sessions.find(query, sort=BY_SEQ)
             return tuple(from_mongo(ClaudeSession, document) for document in await cursor.to_list())
 
     async def _swap_session_id(self, project_id: str, old: str | None, new: str) -> bool:
         """Set the id where it is ``old``; None matches whatever is read as None (`documents.py`)."""
         key = {"_id": object_id(project_id)}
-        query = {**key, **_HAS_NO_SESSION_ID} if old is None else {**key, "claude_session_id": old}
+        query = _HAS_NO_SESSION_ID if old is None else {"claude_session_id": old}
         async with self._reach() as db:
-            change = {"$set": {"claude_session_id": new, "updated_at": now()}}
-            if (await db.output_projects.update_one(query, change)).matched_count == 1:
+            fields = {"claude_session_id": new, "updated_at": now()}
+            if await update_shared(db.output_projects, key, query, fields, self.fence) is not None:
                 return True
             await require(db.output_projects, project_id, "output project", {"_id": True})
         return False

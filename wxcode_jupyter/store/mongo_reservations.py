@@ -1,6 +1,6 @@
 """Unique names and folders in MongoDB, without transactions and beside a program that does not know of them.
 
-``wx_projects`` holds one document per project: ``{_id, name, path, rev, pending_since?, deleting?, options?}`` with
+``wx_projects`` holds one document per project: ``{_id, name, path, rev, pending_since?, deleting?, ...}`` with
 unique indexes on ``name`` and ``path``. Writing two collections is not atomic, so it goes in three steps: `claim` (the
 unique index decides; the reservation is *pending*), the write to ``output_projects``, `confirm`. A process may die
 between any two of them, and wxcode may rename or delete a project behind our back; a reservation that stands in the
@@ -122,4 +122,5 @@ async def _free(db: Database, field: str, holder: Mapping[str, Any]) -> bool:
 async def _delete_own_documents(db: Database, project_id: ObjectId) -> None:
     for collection in _OWN_COLLECTIONS:
         await db[collection].delete_many({"output_project_id": project_id})
+    await db.wx_leases.delete_one({"_id": project_id})
     await db.wx_projects.delete_one({"_id": project_id})

@@ -11,8 +11,9 @@ from pymongo.errors import DuplicateKeyError
 
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Page, now
 from .documents import COMMAND_CHANGES, MILESTONE_CHANGES, Document, check_count, check_text, encode_changes
-from .mongo_access import BY_SEQ, OLDEST_FIRST, Database, MongoAccess, page, raise_not_found, require, take
+from .mongo_access import BY_SEQ, NO_BARRIER, OLDEST_FIRST, Database, MongoAccess, page, raise_not_found, require, take
 from .mongo_documents import among, from_mongo, object_id, to_mongo
+from .mongo_fence import check, not_above, update_shared
 
 
 class MongoWork(MongoAccess):
@@ -71,11 +72,10 @@ class MongoWork(MongoAccess):
         fields = encode_changes(Milestone, {"status": status}, {"status"})
         moment = now()
         fields |= {"updated_at": moment, "completed_at": moment if status == MilestoneStatus.COMPLETED else None}
-        query = {"_id": object_id(milestone_id), "status": among(expected, MilestoneStatus.PENDING)}
+        key = {"_id": object_id(milestone_id)}
+        query = {"status": among(expected, MilestoneStatus.PENDING)}
         async with self._reach() as db:
-            document = await db.milestones.find_one_and_update(
-                query, {"$set": fields}, return_document=ReturnDocument.AFTER
-            )
+            document = await update_shared(db.milestones, key, query, fields, self.fence)
             if document is None:
                 await require(db.milestones, milestone_id, "milestone", {"_id": True})
                 return None
@@ -134,7 +134,7 @@ class MongoWork(MongoAccess):
         limit: int = 100,
     ) -> Page[Command]:
         """Read a slice."""
-        query: Document = {"output_project_id": object_id(project_id)}
+        query: Document = {"output_project_id": object_id(project_id), **NO_BARRIER}
         if statuses is not None:
             query["status"] = among(statuses)
         if milestone_id is not None:
@@ -148,13 +148,15 @@ class MongoWork(MongoAccess):
     ) -> Command | None:
         """Update the document whose status is among those expected."""
         fields = encode_changes(Command, changes, COMMAND_CHANGES)
-        query = {"_id": object_id(command_id), "status": among(expected)}
+        key = {"_id": object_id(command_id)}
+        query = {**key, "status": among(expected), **not_above(self.fence)}
         async with self._reach() as db:
             document = await db.wx_commands.find_one_and_update(
                 query, {"$set": fields}, return_document=ReturnDocument.AFTER
             )
             if document is None:
-                await require(db.wx_commands, command_id, "command", {"_id": True})
+                found = await require(db.wx_commands, command_id, "command")
+                check(found, self.fence, str(found["output_project_id"]))
                 return None
         return from_mongo(Command, document)
 
@@ -172,7 +174,7 @@ class MongoWork(MongoAccess):
 
     async def load_events(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Read the events above a number."""
-        query = {"output_project_id": object_id(project_id), "seq": {"$gt": check_count("after", after)}}
+        query = {"output_project_id": object_id(project_id), "seq": {"$gt": check_count("after", after)}, **NO_BARRIER}
         async with self._reach() as db:
             await require(db.output_projects, project_id, "output project", {"_id": True})
             documents = await take(db.wx_events, query, BY_SEQ, 0, limit)

@@ -97,7 +97,18 @@ CREATE TABLE events (
 );
 """
 
-#: Columns that files of this format may lack, because they were made before: added at the first use.
+#: Tables that files of this format may lack, because they were made before: added at the first use.
+_ADDED_TABLES = (
+    """
+CREATE TABLE IF NOT EXISTS leases (
+    output_project_id TEXT PRIMARY KEY REFERENCES output_projects (id) ON DELETE CASCADE,
+    fence INTEGER NOT NULL,
+    holder TEXT,
+    renewed_at INTEGER NOT NULL
+)""",
+)
+
+#: Columns, likewise.
 _ADDED = (
     ("output_projects", "limited_until", "INTEGER"),
     ("commands", "resets_at", "INTEGER"),
@@ -179,7 +190,7 @@ class SqliteFile:
             self._identity = _identity(self._path)
             self._connection = _connect(self._path, self._busy_timeout_s)
             self._check_format(self._connection)
-            _add_columns(self._connection)
+            _add_what_is_missing(self._connection)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -243,7 +254,9 @@ def _connect(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _add_columns(connection: sqlite3.Connection) -> None:
+def _add_what_is_missing(connection: sqlite3.Connection) -> None:
+    for table in _ADDED_TABLES:
+        connection.execute(table)
     for table, column, kind in _ADDED:
         if _has(connection, table, column):
             continue

@@ -23,7 +23,7 @@ from .documents import (
     encode_options,
     same_creation,
 )
-from .sqlite_access import OLDEST_FIRST, SqliteAccess, append
+from .sqlite_access import OLDEST_FIRST, SqliteAccess
 from .sqlite_rows import delete_rows, find, insert, raise_not_found, require, select, update_rows
 
 
@@ -79,6 +79,7 @@ class SqliteProjects(SqliteAccess):
 
         def update(db: sqlite3.Connection) -> Document:
             stored = require(db, "output_projects", project_id, "output project")
+            self._check_fence(db, project_id)
             if fields.get("name", stored["name"]) != stored["name"]:
                 _check_name_free(db, fields["name"])
             update_rows(db, "output_projects", fields, key)
@@ -118,6 +119,7 @@ class SqliteProjects(SqliteAccess):
         key = {"id": check_id(project_id)}
 
         def update(db: sqlite3.Connection) -> None:
+            self._check_fence(db, project_id)
             if update_rows(db, "output_projects", fields, key) == 0:
                 raise_not_found("output project", project_id)
 
@@ -144,7 +146,7 @@ class SqliteProjects(SqliteAccess):
             inherited = {}
             if older is not None:
                 inherited = {"born": True, "transcript_path": row["transcript_path"] or older["transcript_path"]}
-            return append(db, "claude_sessions", row | inherited, repeats="claude_session_id")
+            return self._append(db, "claude_sessions", row | inherited, repeats="claude_session_id")
 
         return decode(ClaudeSession, await self._file.write(append_born))
 
@@ -159,6 +161,7 @@ class SqliteProjects(SqliteAccess):
             fields["transcript_path"] = check_text("transcript_path", transcript_path)
 
         def update(db: sqlite3.Connection) -> None:
+            self._check_fence(db, project_id)
             if update_rows(db, "claude_sessions", fields, key) == 0:
                 raise_not_found("conversation", claude_session_id)
 
@@ -180,6 +183,7 @@ class SqliteProjects(SqliteAccess):
 
         def swap(db: sqlite3.Connection) -> bool:
             require(db, "output_projects", project_id, "output project")
+            self._check_fence(db, project_id)
             return update_rows(db, "output_projects", fields, query) == 1
 
         return await self._file.write(swap)

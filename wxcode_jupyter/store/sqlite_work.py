@@ -20,7 +20,7 @@ from .documents import (
     encode,
     encode_changes,
 )
-from .sqlite_access import OLDEST_FIRST, SqliteAccess, among, append
+from .sqlite_access import OLDEST_FIRST, SqliteAccess, among
 from .sqlite_rows import delete_rows, find, insert, require, select, update_rows
 
 
@@ -97,7 +97,7 @@ class SqliteWork(SqliteAccess):
         """Insert under the next number, unless the id is there."""
         row = encode(command)
         known = {"id": command.id}
-        return decode(Command, await self._file.write(lambda db: append(db, "commands", row, known=known)))
+        return decode(Command, await self._file.write(lambda db: self._append(db, "commands", row, known=known)))
 
     async def get_command(self, command_id: str) -> Command:
         """Read one row."""
@@ -136,7 +136,7 @@ class SqliteWork(SqliteAccess):
         if key is not None:
             row["idempotency_key"] = check_text("key", key)
             known = {name: row[name] for name in ("output_project_id", "idempotency_key")}
-        return decode(Event, await self._file.write(lambda db: append(db, "events", row, known=known)))
+        return decode(Event, await self._file.write(lambda db: self._append(db, "events", row, known=known)))
 
     async def load_events(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Read the events above a number."""
@@ -156,6 +156,7 @@ class SqliteWork(SqliteAccess):
 
         def move(db: sqlite3.Connection) -> Document | None:
             before = require(db, table, identifier, kind.__name__.lower())
+            self._check_fence(db, before["output_project_id"])
             if before["status"] not in query["status"]:
                 return None
             update_rows(db, table, fields, query)

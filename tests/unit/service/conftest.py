@@ -44,12 +44,13 @@ def events(store: Store) -> EventLog:
 class StubSessions:
     """Stands in for `Sessions` where only the calls count: ``start``, ``enqueued``, ``find_live``, ``without``."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         self.started: list[str] = []
         self.told: list[str] = []
         self.alive = False
         self.error: Exception | None = None
         self.variables: dict[str, str] = {}
+        self._store = store
 
     async def start(self, project_id: str) -> None:
         self.started.append(project_id)
@@ -74,6 +75,9 @@ class StubSessions:
         async with self.without(project):
             yield self.variables
 
+    def store_of(self, project_id: str) -> Store:
+        return self._store
+
     def environment(self, workspace: str) -> dict[str, str]:
         return self.variables
 
@@ -82,8 +86,8 @@ class StubSessions:
 
 
 @pytest.fixture
-def sessions() -> StubSessions:
-    return StubSessions()
+def sessions(store: Store) -> StubSessions:
+    return StubSessions(store)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ class SessionOperations(Operations):
         fresh: bool = False,
         now: bool = False,
         claude_session_id: str | None = None,
+        force: bool = False,
     ) -> SessionInfo:
         """Start or resume the conversation, or return the live session; it may still be ``starting`` then.
 
@@ -34,8 +35,14 @@ class SessionOperations(Operations):
             fresh: Begin a new conversation; the old id stays in the lineage.
             now: Send what a usage limit holds (``limited_until``) at once.
             claude_session_id: Go back to this conversation, one of ``conversations``; no session may live in another.
+            force: Take the project from the server of another host, which may live and work on for a while: what it
+                does is not recorded any more, but its Claude may still write files where both hosts have the folder.
+
+        Raises:
+            HeldElsewhere: Another server has it; where that is one of another host, ``silent_s`` is among the details.
         """
-        body: dict[str, Any] = {name: True for name, given in (("fresh", fresh), ("now", now)) if given}
+        options = {"fresh": fresh, "now": now, "force": force}
+        body: dict[str, Any] = {name: True for name, given in options.items() if given}
         if claude_session_id is not None:
             body["claude_session_id"] = claude_session_id
         return self._session("POST", project, body=body, repeatable=not fresh)

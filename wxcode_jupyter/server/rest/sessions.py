@@ -37,7 +37,9 @@ class SessionHandler(WxcodeHandler):
         fresh, earlier = bool(body.get("fresh", False)), body.get("claude_session_id")
         if fresh and earlier:
             raise InvalidBody("A new conversation and an earlier one: only one of them can go on.", field="fresh")
-        self.reply(await self.service.sessions.start(project_id, fresh=fresh, claude_session_id=earlier))
+        force = bool(body.get("force", False))
+        start = self.service.sessions.start
+        self.reply(await start(project_id, fresh=fresh, claude_session_id=earlier, force=force))
 
     @endpoint("execute", SESSION)
     async def delete(self, project_id: str) -> None:

@@ -19,6 +19,7 @@ wxcode application runs `SharedDocumentsConformance` too, with a fixture ``wxcod
 from __future__ import annotations
 
 from .events import EventPromises
+from .leases import LeasePromises
 from .lifecycle import LifecyclePromises
 from .lineage import LineagePromises
 from .milestones import MilestonePromises
@@ -31,6 +32,12 @@ __all__ = ["OpenAnother", "SharedCollections", "SharedDocumentsConformance", "St
 
 
 class StoreConformance(
-    LifecyclePromises, ProjectPromises, LineagePromises, MilestonePromises, CommandPromises, EventPromises
+    LifecyclePromises,
+    ProjectPromises,
+    LeasePromises,
+    LineagePromises,
+    MilestonePromises,
+    CommandPromises,
+    EventPromises,
 ):
     """Every promise that holds for all backends."""
