@@ -97,6 +97,22 @@ CREATE TABLE events (
 );
 """
 
+#: Tables that files of this format may lack, because they were made before: added at the first use.
+_ADDED_TABLES = {
+    "transcripts": """
+CREATE TABLE IF NOT EXISTS transcripts (
+    output_project_id TEXT NOT NULL REFERENCES output_projects (id) ON DELETE CASCADE,
+    claude_session_id TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (output_project_id, claude_session_id, generation, offset)
+)
+""",
+}
+
 #: Columns that files of this format may lack, because they were made before: added at the first use.
 _ADDED = (
     ("output_projects", "limited_until", "INTEGER"),
@@ -179,6 +195,7 @@ class SqliteFile:
             self._identity = _identity(self._path)
             self._connection = _connect(self._path, self._busy_timeout_s)
             self._check_format(self._connection)
+            _add_tables(self._connection)
             _add_columns(self._connection)
         return self._connection
 
@@ -241,6 +258,13 @@ def _connect(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _add_tables(connection: sqlite3.Connection) -> None:
+    there = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table, statement in _ADDED_TABLES.items():
+        if table not in there:
+            connection.execute(statement)
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:

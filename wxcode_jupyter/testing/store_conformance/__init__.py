@@ -25,12 +25,19 @@ from .milestones import MilestonePromises
 from .projects import ProjectPromises
 from .queue import CommandPromises
 from .shared import SharedCollections, SharedDocumentsConformance
+from .transcripts import TranscriptPromises
 from .values import OpenAnother
 
 __all__ = ["OpenAnother", "SharedCollections", "SharedDocumentsConformance", "StoreConformance"]
 
 
 class StoreConformance(
-    LifecyclePromises, ProjectPromises, LineagePromises, MilestonePromises, CommandPromises, EventPromises
+    LifecyclePromises,
+    ProjectPromises,
+    LineagePromises,
+    MilestonePromises,
+    CommandPromises,
+    EventPromises,
+    TranscriptPromises,
 ):
     """Every promise that holds for all backends."""
