@@ -375,6 +375,7 @@ class Sessions:
         else:
             if not session.left:
                 launched.recorder.then(lambda: remove_folder(launched.folder))
+        await launched.keepsake.close()
         await watch
 
     def _on_conflict(self, project_id: str) -> None:
