@@ -14,6 +14,7 @@
     │   ├── FolderTaken
     │   ├── SessionAlive          .project_id
     │   ├── HeldElsewhere         .holder
+    │   ├── ConversationInUse     .pid, .processes
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── NotQueued             .command_id, .status
@@ -154,6 +155,12 @@ class HeldElsewhere(Conflict):
     """Another server owns the project's session; ``holder`` says which (``url``, ``pid``, ``host``)."""
 
     code = "held_elsewhere"
+
+
+class ConversationInUse(Conflict):
+    """A `claude` that we did not start has the conversation open; ``processes`` says which, where, since when."""
+
+    code = "conversation_in_use"
 
 
 class AlreadyStarted(Conflict):

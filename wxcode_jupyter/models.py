@@ -360,7 +360,8 @@ class SessionInfo:
 
     ``queued`` counts the commands that wait, and ``limited_until`` says until when a usage limit holds them (None: none
     does); ``background`` has a line for each task that a turn which is over has left running, and that is waited for
-    (``busy``); ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
+    (``busy``); ``beside`` has a line for each `claude` that somebody else runs in the same conversation;
+    ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
     (as in ``subprocess``), None while the process lives or when nobody could collect it. ``message`` explains
     ``attention`` and ``exited``; ``screen`` is the text of the terminal in those states.
     """
@@ -377,6 +378,7 @@ class SessionInfo:
     queued: int = 0
     limited_until: datetime | None = None
     background: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     attention: Attention | None = None
     message: str = ""
     screen: str | None = None

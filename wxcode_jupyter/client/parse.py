@@ -122,6 +122,7 @@ def session(body: Json, project_id: str) -> SessionInfo:
         attention=attention,
         limited_until=moment(body.get("limited_until")),
         background=tuple(map(str, body.get("background") or ())),
+        beside=tuple(map(str, body.get("beside") or ())),
         message=str(body.get("message") or ""),
         screen=str(body.get("screen") or (attention.screen if attention else "")),
     )

@@ -25,6 +25,7 @@ from .kept_text import KeptText
 from .lineage import Lineage
 from .listener import TakenOver
 from .live import LiveSession
+from .others import check_unused
 from .outbox import Outbox
 from .pictures import Pictures
 from .recorder import Recorder
@@ -127,6 +128,7 @@ class Launcher:
             conflict: Called when another host's conversation became the project's first.
 
         Raises:
+            ConversationInUse: a `claude` that is not ours has it open.
             NotFound: ``back_to`` was never the project's.
             ConversationUnknown: what the project's document has for an id is none, or nothing was ever asked in
                 ``back_to``.
@@ -142,6 +144,8 @@ class Launcher:
         resume, cause = await self._choose(entry, fresh=fresh, environment=environment, workspace=workspace)
         if back_to is not None and resume is None:
             raise ConversationUnknown(f"Nothing was ever asked in conversation {back_to}: there is nothing to resume.")
+        if resume is not None:
+            await check_unused(environment, resume)
         if entry is not None and resume is not None:
             await self._restore_transcript(entry, environment, workspace)
         spool = HookSpool(folder)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
+import zlib
 from pathlib import Path
 
 import pytest
 
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
-from wxcode_jupyter.models import OutputProject
-from wxcode_jupyter.service import kept_text
+from wxcode_jupyter.models import OutputProject, TranscriptChunk
 from wxcode_jupyter.service.keepsake import Keepsake, copy, restore
 from wxcode_jupyter.service.kept_text import CHUNK_BYTES, KeptText
 from wxcode_jupyter.store.base import Store
@@ -128,13 +127,14 @@ async def test_nothing_kept_is_nothing_restored(kept: KeptText, path: Path) -> N
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("damage", [{"data": b"no zlib"}, {"length": 3}, {"digest": "00"}])
+@pytest.mark.parametrize(
+    ("length", "digest", "data"), [(16, "", zlib.compress(b"x" * 16)), (3, "", zlib.compress(b"x" * 99)), (4, "", b"x")]
+)
 async def test_what_is_damaged_is_not_restored(
-    kept: KeptText, file: Path, monkeypatch: pytest.MonkeyPatch, damage: dict[str, object]
+    kept: KeptText, file: Path, length: int, digest: str, data: bytes
 ) -> None:
-    chunk_of = kept_text.TranscriptChunk
-    monkeypatch.setattr(kept_text, "TranscriptChunk", lambda *fields: replace(chunk_of(*fields), **damage))
-    await copy(kept, str(file))
+    chunk = TranscriptChunk(kept.project_id, CONVERSATION, 0, 0, length, digest, data)
+    assert await kept.store.append_transcript(chunk)
     file.unlink()
     with pytest.raises(StoreError, match="damaged"):
         await restore(kept, str(file))
