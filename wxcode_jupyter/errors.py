@@ -15,6 +15,7 @@
     │   ├── SessionAlive          .project_id
     │   ├── HeldElsewhere         .holder
     │   ├── ConversationInUse     .pid, .processes
+    │   ├── ConversationExists
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── NotQueued             .command_id, .status
@@ -161,6 +162,12 @@ class ConversationInUse(Conflict):
     """A `claude` that we did not start has the conversation open; ``processes`` says which, where, since when."""
 
     code = "conversation_in_use"
+
+
+class ConversationExists(Conflict):
+    """What is imported is here already; a conversation must not run twice."""
+
+    code = "conversation_exists"
 
 
 class AlreadyStarted(Conflict):

@@ -15,6 +15,7 @@ from ..evidence import (
     CommandSummary,
     FileChange,
     Forked,
+    Imported,
     PhaseState,
     PlanningChange,
     PlanningState,
@@ -80,6 +81,11 @@ def rewound(body: Json) -> Rewound:
 def forked(body: Json) -> Forked:
     """Parse which project a fork has made."""
     return _build(Forked, body)
+
+
+def imported(body: Json) -> Imported:
+    """Parse which project a file has become."""
+    return _build(Imported, body, left_out=dict(body.get("left_out") or {}))
 
 
 def summary(body: Json) -> CommandSummary:

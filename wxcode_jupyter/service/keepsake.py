@@ -140,7 +140,7 @@ async def _write(kept: KeptText, end: TranscriptEnd, path: str) -> bool:
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            async for text in kept.load(end):
+            async for text in kept.lines(end):
                 await asyncio.to_thread(file.write, text)
             file.flush()
             await asyncio.to_thread(os.fsync, fd)
@@ -156,7 +156,7 @@ async def _complete(kept: KeptText, end: TranscriptEnd, path: str, size: int) ->
     """Append what a file lacks; where that is cut off it is still behind, and completed the next time."""
     offset = 0
     with await asyncio.to_thread(open, path, "ab") as file:
-        async for text in kept.load(end):
+        async for text in kept.lines(end):
             await asyncio.to_thread(file.write, text[max(0, size - offset) :])
             offset += len(text)
 

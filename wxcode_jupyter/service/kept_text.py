@@ -59,6 +59,13 @@ class KeptText:
         if hasher.hexdigest() != end.digest:
             raise self._damaged()
 
+    async def lines(self, end: TranscriptEnd) -> AsyncIterator[bytes]:
+        """Yield it as ``load`` does, but for a last line that was not copied to its end."""
+        rest = b""
+        async for text in self.load(end):
+            whole, newline, rest = (rest + text).rpartition(b"\n")
+            yield whole + newline
+
     async def continues(self, end: TranscriptEnd, fd: int, size: int) -> bool:
         """Tell whether a file's first ``size`` bytes, fewer than are kept, are an earlier state of it."""
         offset = 0

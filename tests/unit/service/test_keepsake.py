@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import zlib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,14 @@ async def test_a_file_that_is_gone_comes_back_whole(kept: KeptText, file: Path) 
     assert file.read_bytes() == whole
     assert os.listdir(file.parent) == [file.name]
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_line_that_was_not_copied_to_its_end_is_left_out(kept: KeptText, file: Path) -> None:
+    text = b'{"said": "one"}\n{"said": "' + b"x" * CHUNK_BYTES
+    assert await kept.append(0, 0, text, sha256(text).hexdigest())
+    file.unlink()
+    assert await restore(kept, str(file))
+    assert file.read_bytes() == b'{"said": "one"}\n'
 
 
 async def test_a_file_that_went_on_stays_as_it_is(kept: KeptText, file: Path) -> None:
