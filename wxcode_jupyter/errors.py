@@ -15,6 +15,8 @@
     │   ├── SessionAlive          .project_id
     │   ├── HeldElsewhere         .holder, .silent_s
     │   ├── Displaced             .project_id, .fence
+    │   ├── ConversationInUse     .pid, .processes
+    │   ├── ConversationExists
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── NotQueued             .command_id, .status
@@ -164,6 +166,18 @@ class Displaced(Conflict):
     """A write of session state by a server from which another one has taken the project since: nothing was written."""
 
     code = "displaced"
+
+
+class ConversationInUse(Conflict):
+    """A `claude` that we did not start has the conversation open; ``processes`` says which, where, since when."""
+
+    code = "conversation_in_use"
+
+
+class ConversationExists(Conflict):
+    """What is imported is here already; a conversation must not run twice."""
+
+    code = "conversation_exists"
 
 
 class AlreadyStarted(Conflict):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .models import Command
 
@@ -135,6 +137,25 @@ class Forked:
     copy_id: str
     claude_session_id: str | None = None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A project that was made of a file.
+
+    ``claude_session_id`` is the conversation that is resumed, None where it begins anew; ``conversations`` counts those
+    whose transcripts came along. ``left_out`` has the options of the file that were not taken over, because they give
+    Claude rights: ``permission_mode``, ``claude_args``, ``trust``.
+    """
+
+    project_id: str
+    name: str
+    workspace_path: str
+    claude_session_id: str | None = None
+    conversations: int = 0
+    milestones: int = 0
+    commands: int = 0
+    left_out: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

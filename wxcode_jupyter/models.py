@@ -207,6 +207,53 @@ class ClaudeSession:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptEnd:
+    """How far a conversation's transcript is kept.
+
+    Attributes:
+        generation: Counts, from 0, how often the file was found replaced: each one is a text of its own.
+        length: How many bytes of it are kept.
+        digest: SHA-256 of all of them, in hexadecimal.
+    """
+
+    generation: int
+    length: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptChunk:
+    """A piece of a conversation's transcript, as a store keeps it.
+
+    Attributes:
+        generation: The text that it is a piece of (`TranscriptEnd`).
+        offset: How many bytes of that text come before it.
+        length: How many bytes it has.
+        digest: SHA-256 of the text up to its end, in hexadecimal.
+        data: The bytes, compressed (zlib); far below the 16 MB that a document of MongoDB may have.
+    """
+
+    output_project_id: str
+    claude_session_id: str
+    generation: int
+    offset: int
+    length: int
+    digest: str
+    data: bytes
+
+    @property
+    def end(self) -> TranscriptEnd:
+        """How far the transcript is kept with it."""
+        return TranscriptEnd(self.generation, self.offset + self.length, self.digest)
+
+    def follows(self, end: TranscriptEnd | None) -> bool:
+        """Whether it goes on where the text ends, or begins the next generation."""
+        if self.offset == 0:
+            return self.generation == (0 if end is None else end.generation + 1)
+        return end is not None and (self.generation, self.offset) == (end.generation, end.length)
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """One entry of a project's history: what was asked in a conversation since it became the project's.
 
@@ -313,7 +360,8 @@ class SessionInfo:
 
     ``queued`` counts the commands that wait, and ``limited_until`` says until when a usage limit holds them (None: none
     does); ``background`` has a line for each task that a turn which is over has left running, and that is waited for
-    (``busy``); ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
+    (``busy``); ``beside`` has a line for each `claude` that somebody else runs in the same conversation;
+    ``clients`` counts the attached terminals. ``exit_code`` is negative for a signal
     (as in ``subprocess``), None while the process lives or when nobody could collect it. ``message`` explains
     ``attention`` and ``exited``; ``screen`` is the text of the terminal in those states.
     """
@@ -330,6 +378,7 @@ class SessionInfo:
     queued: int = 0
     limited_until: datetime | None = None
     background: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     attention: Attention | None = None
     message: str = ""
     screen: str | None = None

@@ -53,3 +53,20 @@ def test_a_transcript_that_was_deleted_is_restored(tmp_path: Path, cli_version: 
         job.ask(project, "are you there?")
         assert job.model.user_texts(job.model.turn_requests[-1]) == ["to be kept", "are you there?"]
         assert job.transcripts() == [transcript.stem]
+
+
+@each_cli
+def test_a_transcript_that_is_gone_everywhere_comes_from_the_store(tmp_path: Path, cli_version: str) -> None:
+    with Job(tmp_path, cli_version) as job:
+        project = job.project()
+        job.ask(project, "to be kept in the store")
+        job.client.stop(project)
+        [transcript] = job.home.transcripts(job.workspace)
+        links = list(tmp_path.rglob(f"wxcode/transcripts/*/{transcript.name}"))
+        assert len(links) == 1
+        for each in (transcript, *links):
+            shutil.rmtree(each.parent)
+        assert [each.kept for each in job.client.conversations(project)] == [True]
+        job.ask(project, "are you there?")
+        assert job.model.user_texts(job.model.turn_requests[-1]) == ["to be kept in the store", "are you there?"]
+        assert job.transcripts() == [transcript.stem]

@@ -34,10 +34,12 @@ def resolve(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def body_schema(operation: Operation) -> str | None:
-    """Return the name of the schema that the page has for the body."""
+    """Return the name of the schema that the page has for the body; None for none, and for a file."""
     if "requestBody" not in documented(operation):
         return None
     content = resolve(documented(operation)["requestBody"])["content"]
+    if "application/json" not in content:
+        return None
     schema: str = content["application/json"]["schema"]["$ref"]
     return schema.rpartition("/")[2]
 

@@ -37,7 +37,9 @@ class FakeApi(FakeRoutes):
                 if isinstance(failure, Exception):
                     raise failure
                 return httpx.Response(failure[0], json=failure[1])
-            body = json.loads(request.content) if request.content else None
+            is_file = request.headers.get("Content-Type") == "application/zip"
+            content = request.read()
+            body = content if is_file else json.loads(content) if content else None
             status, answer = self.answer(request.method, str(request.url), body)
             return (
                 httpx.Response(status, content=answer)

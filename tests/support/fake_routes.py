@@ -66,6 +66,10 @@ class FakeRoutes(FakeWorld):
                 return self._withdraw(self.commands[identifier]) if identifier in self.commands else _missing("command")
             case ("POST", ["questions", identifier, "answer"]):
                 return self._answer_question(identifier, body)
+            case ("GET", ["output-projects", identifier, "export"]) if identifier in self.projects:
+                return 200, b"PK, and so on"
+            case ("POST", ["imports"]):
+                return self._import(query)
             case (_, ["output-projects", identifier, *rest]):
                 if identifier not in self.projects:
                     return _missing("project")
@@ -81,6 +85,17 @@ class FakeRoutes(FakeWorld):
             "pid": 1,
             "headless": False,
             "a_field_of_tomorrow": True,
+        }
+
+    def _import(self, query: dict[str, list[str]]) -> Answer:
+        name, folder = query.get("name", ["exported"])[0], query.get("workspace_path", [None])[0]
+        status, made = self._create_project({"id": str(ObjectId()), "name": name, "workspace_path": folder})
+        if status != 201:
+            return status, made
+        told = {"project_id": made["id"], "name": name, "workspace_path": made["workspace_path"]}
+        left = {"permission_mode": "bypassPermissions", "claude_args": ["--add-dir", "a b"], "trust": True}
+        return 201, {**told, "claude_session_id": "s-1", "conversations": 2, "milestones": 3, "commands": 4} | {
+            "left_out": left
         }
 
     def _create_project(self, body: dict[str, Any]) -> Answer:

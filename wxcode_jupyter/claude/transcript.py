@@ -124,6 +124,17 @@ def find(environment: Mapping[str, str], cwd: str, claude_session_id: str, *, kn
     return next((str(path) for path in Path(config, "projects").glob(f"*/{name}")), computed)
 
 
+def looked_for(environment: Mapping[str, str], cwd: str, claude_session_id: str, *, known: str | None = None) -> str:
+    """Return where the CLI looks for a conversation that is resumed in ``cwd``, in the HOME of this environment.
+
+    What the CLI has said once (``known``) counts where that was in the same HOME.
+    """
+    projects = Path(transcript_path(environment, cwd, claude_session_id)).parents[1]
+    if known and projects in Path(known).parents:
+        return known
+    return find(environment, cwd, claude_session_id)
+
+
 def keep(path: str, folder: str) -> bool:
     """Hard-link the transcript into ``folder`` (same file system), so that the CLI's cleaning cannot take it.
 
@@ -190,7 +201,11 @@ class Transcript:
         """
         self.offset, self._rest = 0, b""
         with self._tolerance():
-            self.offset = _end_of_lines(self.path)
+            fd = open_to_read(self.path)
+            try:
+                self.offset = end_of_lines(fd)
+            finally:
+                os.close(fd)
 
     @contextmanager
     def _tolerance(self) -> Iterator[None]:
@@ -204,7 +219,7 @@ class Transcript:
                 log.warning("The transcript %r cannot be read: %s", self.path, error)
 
     def _entries(self) -> Iterator[Entry]:
-        fd = _open(self.path)
+        fd = open_to_read(self.path)
         try:
             while chunk := os.pread(fd, _READ_BYTES, self.offset):
                 self.offset += len(chunk)
@@ -214,6 +229,22 @@ class Transcript:
                         yield entry
         finally:
             os.close(fd)
+
+
+def open_to_read(path: str) -> int:
+    """Return a descriptor of a transcript, which the caller closes. Raises ``OSError``, ``ValueError`` for no path."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not make us wait for its writer
+
+
+def end_of_lines(fd: int) -> int:
+    """Return the offset after the last newline, 0 where there is none."""
+    end = os.fstat(fd).st_size
+    while end:
+        start = max(0, end - _READ_BYTES)
+        if (newline := os.pread(fd, end - start, start).rfind(b"\n")) >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def first_prompt(path: str) -> str | None:
@@ -256,25 +287,6 @@ def _entry(data: Mapping[str, Any]) -> Entry | None:
                 return Entry("own_output", said[1], None)
             return next((Entry(said, note, None) for begin, said in _NOTES if note.startswith(begin)), None)
     return None
-
-
-def _end_of_lines(path: str) -> int:
-    """Return the offset after the last newline, 0 where there is none."""
-    fd = _open(path)
-    try:
-        end = os.fstat(fd).st_size
-        while end:
-            start = max(0, end - _READ_BYTES)
-            if (newline := os.pread(fd, end - start, start).rfind(b"\n")) >= 0:
-                return start + newline + 1
-            end = start
-        return 0
-    finally:
-        os.close(fd)
-
-
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo must not make us wait for its writer
 
 
 def _attachment(data: Any) -> Entry | None:

@@ -15,6 +15,7 @@ from .following import Observer
 from .limits import OnLimit
 from .operations.base import key_of
 from .operations.milestones import MilestoneOperations
+from .operations.moving import MovingOperations
 from .operations.projects import ProjectOperations
 from .operations.sessions import SessionOperations
 from .policies import Policy
@@ -25,7 +26,7 @@ from .values import Check, Project, ServerInfo
 from .waiting import Watch
 
 
-class Client(ProjectOperations, SessionOperations, MilestoneOperations):
+class Client(ProjectOperations, SessionOperations, MilestoneOperations, MovingOperations):
     """Drives output projects through a wxcode server.
 
     Wherever a method takes a project, its id or its ``Project`` will do, and likewise for milestones and commands.

@@ -41,6 +41,8 @@ def describe(event: Event) -> str:
             return f"the turn is over, and waits for {'; '.join(data.get('tasks') or ['?'])}"
         case "background_let_go":
             return f"runs on, and is waited for no longer: {'; '.join(data.get('tasks') or ['?'])}"
+        case "claude_beside":
+            return f"another claude has the conversation open (pid {data.get('pid', '?')})"
         case "forked":
             return _joined(data.get("name"), data.get("ref"))
         case "queue_held":

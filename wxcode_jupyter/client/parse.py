@@ -15,6 +15,7 @@ from ..evidence import (
     CommandSummary,
     FileChange,
     Forked,
+    Imported,
     PhaseState,
     PlanningChange,
     PlanningState,
@@ -82,6 +83,11 @@ def forked(body: Json) -> Forked:
     return _build(Forked, body)
 
 
+def imported(body: Json) -> Imported:
+    """Parse which project a file has become."""
+    return _build(Imported, body, left_out=dict(body.get("left_out") or {}))
+
+
 def summary(body: Json) -> CommandSummary:
     """Parse what became of a command."""
     used = body.get("usage")
@@ -122,6 +128,7 @@ def session(body: Json, project_id: str) -> SessionInfo:
         attention=attention,
         limited_until=moment(body.get("limited_until")),
         background=tuple(map(str, body.get("background") or ())),
+        beside=tuple(map(str, body.get("beside") or ())),
         message=str(body.get("message") or ""),
         screen=str(body.get("screen") or (attention.screen if attention else "")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 
@@ -63,6 +63,14 @@ class Router:
     def read_bytes(self, path: str, *, project_id: str) -> bytes:
         """GET bytes from where the project is."""
         return self._at(project_id, lambda at: at.read_bytes(path))
+
+    def save(self, path: str, file: IO[bytes], *, project_id: str) -> None:
+        """GET bytes into a file from where the project is."""
+        self._at(project_id, lambda at: at.save(path, file))
+
+    def upload(self, path: str, file: IO[bytes], params: Mapping[str, Any]) -> Any:
+        """POST a file to the home server."""
+        return self._home.upload(path, file, params)
 
     def read_pages(
         self,

@@ -7,10 +7,11 @@ is repeated only when no connection came about. Redirects are not followed: they
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +23,9 @@ _ATTEMPTS = 3
 _PAUSE_S = 0.1
 #: Ending a session may take the server its whole escalation, so reading is patient; connecting is not.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+#: What an import does with the file takes longer, the larger it is.
+_UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+_CHUNK_BYTES = 1 << 20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
 
 
@@ -110,6 +114,34 @@ class Transport:
     def read_bytes(self, path: str) -> bytes:
         """GET bytes. Raises like ``request``."""
         return self._send("GET", path, None, None, "application/octet-stream", repeatable=True).content
+
+    def save(self, path: str, file: IO[bytes]) -> None:
+        """GET bytes into a file as they come. Raises like ``request``; what is in the file then is not all."""
+        file.seek(0)
+        file.truncate()
+        try:
+            with self._http.stream("GET", path) as response:
+                if not response.is_success:
+                    response.read()
+                    raise self._error(response, f"GET {path}")
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+        except httpx.TransportError as error:
+            raise self._unreachable(error, reached=False) from error
+
+    def upload(self, path: str, file: IO[bytes], params: Mapping[str, Any]) -> Any:
+        """POST a file as it is read, and return the JSON of the answer; never repeated. Raises like ``request``."""
+        given = {key: value for key, value in params.items() if value is not None}
+        length = str(os.fstat(file.fileno()).st_size)
+        headers = {"Content-Type": "application/zip", "Content-Length": length}
+        chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
+        try:
+            response = self._http.post(path, params=given, content=chunks, headers=headers, timeout=_UPLOAD_TIMEOUT)
+        except httpx.TransportError as error:
+            raise self._unreachable(error, reached=True) from error
+        if not response.is_success:
+            raise self._error(response, f"POST {path}")
+        return response.json()
 
     def close(self) -> None:
         """Close the connections; idempotent."""

@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from . import completion, input
 from .gsd import NextStep
 from .magic import UsageMistake, WxMagics
+from .moving import ExportResult, ImportResult
 from .report import ReportResult
 from .results import (
     Answered,
@@ -35,8 +36,10 @@ __all__ = [
     "CommandResult",
     "DoctorReport",
     "EventLog",
+    "ExportResult",
     "ForkResult",
     "Help",
+    "ImportResult",
     "Listing",
     "LiveTerminal",
     "MilestoneResult",

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from ..client import Client
 from ..errors import InvalidRequest, WxcodeError
-from . import asking, commands, gsd, report, rewinding, running, subcommands, terminal, waiting, work
+from . import asking, commands, gsd, moving, report, rewinding, running, subcommands, terminal, waiting, work
 from .context import Context
 from .grammar import Line, Mistake, fill
 from .results import Help, Result
@@ -45,6 +45,8 @@ _PLAIN: dict[str, Plain] = {
     "fail": work.fail,
     "report": report.report,
     "rewind": rewinding.rewind,
+    "export": moving.export_,
+    "import": moving.import_,
     "trust": commands.trust,
     "doctor": commands.doctor,
 }

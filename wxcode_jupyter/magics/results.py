@@ -22,6 +22,7 @@ from .rows import command_badge, milestone_badge, outcome_notes, queue, row, ses
 
 V = TypeVar("V")
 
+_BESIDE = "another `claude` has this conversation open; end it, or the turns of one of the two are lost"
 _HOW_TO_ANSWER = "Answer it: `%wxmilestone answer CHOICE` (a label or its beginning), or in the terminal."
 
 
@@ -212,6 +213,7 @@ class SessionStatus(Result):
         if session.queued:
             rows.append(("queued", queue(session)))
         rows += [("background", "; ".join(session.background))] if session.background else []
+        rows += [("in use beside", f"{'; '.join(session.beside)}: {_BESIDE}")] if session.beside else []
         needed = session.attention.message if session.attention else session.message
         rows += [("needs you" if session.state.live else "reason", needed)] if needed else []
         rows += [("asks", describe_question(question)) for question in self.questions]

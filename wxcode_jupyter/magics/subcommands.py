@@ -207,6 +207,26 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 *_COMMON,
             ),
         ),
+        Subcommand(
+            "export",
+            "write the project, its conversations included and its folder not, into a file that can be moved",
+            "name",
+            "FILE",
+            options=_COMMON,
+        ),
+        Subcommand(
+            "import",
+            "make a project of an exported file, and select it",
+            "name",
+            "FILE",
+            options=(
+                Option(
+                    ("--workspace",), "its folder, which may have its files already; else a new one", "DIR", "value"
+                ),
+                Option(("--name",), "another name than its own", "NAME", "value"),
+                _OUTPUT,
+            ),
+        ),
         Subcommand("trust", "tell Claude Code to trust the project's folder", options=_COMMON),
         Subcommand("doctor", "check everything that is needed, and say how to mend it", options=_COMMON),
     )

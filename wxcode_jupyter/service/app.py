@@ -16,9 +16,11 @@ from .commands import Commands
 from .config import Config
 from .doctor import Doctor
 from .events import EventLog
+from .exports import Exports
 from .forks import Forks
 from .gsd import Gsd
 from .history import History
+from .imports import Imports
 from .milestones import Milestones
 from .projects import Projects
 from .rewind import Rewinds
@@ -49,6 +51,8 @@ class Service:
         self.gsd = Gsd(config, self.store, self.commands)
         self.rewinds = Rewinds(config, self.store, self.events, self.sessions, self.checkpoints)
         self.forks = Forks(config, self.store, self.events, self.sessions, self.projects, self.checkpoints)
+        self.exports = Exports(config, self.store, self.sessions)
+        self.imports = Imports(config, self.store, self.events, self.sessions, self.projects)
         self.doctor = Doctor(config, self.store, self.sessions)
 
     async def open(self) -> None:

@@ -11,6 +11,7 @@ from ..errors import NotFound
 from ..models import ClaudeSession, Conversation, OutputProject
 from ..store.base import Store
 from .config import Config
+from .kept_text import KeptText
 
 _PAGE = 1000
 
@@ -38,7 +39,7 @@ class History:
                     entry.created_at,
                     current=entry is lineage[-1],
                     born=entry.born,
-                    kept=path is not None,
+                    kept=path is not None or await KeptText(self._store, project_id, entry.claude_session_id).exists(),
                     milestones=tuple(milestones[entry.claude_session_id]),
                     first_prompt=prompt,
                 )

@@ -13,17 +13,20 @@ from ..claude import transcript
 from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
-from ..errors import CliMissing, ConversationUnknown, NotFound
+from ..errors import CliMissing, ConversationUnknown, NotFound, StoreError
 from ..models import ClaudeSession, CommandStatus, LineageCause, OutputProject, ProjectOptions, TermSize
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
 from ..terminal.session import TerminalSession
 from .config import Config
 from .events import EventLog
+from .keepsake import Keepsake, restore
+from .kept_text import KeptText
 from .lease import Tenure
 from .lineage import Lineage
 from .listener import TakenOver
 from .live import LiveSession
+from .others import check_unused
 from .outbox import Outbox
 from .pictures import Pictures
 from .recorder import Recorder
@@ -41,6 +44,7 @@ class Launched:
 
     session: LiveSession
     recorder: Recorder
+    keepsake: Keepsake
     folder: str
     tenure: Tenure
 
@@ -128,6 +132,7 @@ class Launcher:
             conflict: Called when another host's conversation became the project's first.
 
         Raises:
+            ConversationInUse: a `claude` that is not ours has it open.
             NotFound: ``back_to`` was never the project's.
             ConversationUnknown: what the project's document has for an id is none, or nothing was ever asked in
                 ``back_to``.
@@ -137,13 +142,16 @@ class Launcher:
         options = await self._store.get_options(project_id)
         folder = os.path.join(self._config.data_dir, "sessions", project_id, self._store.new_id())
         entry = await Lineage(store, project_id).current()
+        lineage = await store.load_lineage(project_id)
         if back_to is not None:
             entry = await self._find_earlier(project_id, back_to)
         resume, cause = await self._choose(store, entry, fresh=fresh, environment=environment, workspace=workspace)
         if back_to is not None and resume is None:
             raise ConversationUnknown(f"Nothing was ever asked in conversation {back_to}: there is nothing to resume.")
+        if resume is not None:
+            await check_unused(environment, resume)
         if entry is not None and resume is not None:
-            self._restore_transcript(entry, environment, workspace)
+            await self._restore_transcript(entry, environment, workspace)
         spool = HookSpool(folder)
         spool.install(tui=self._config.tui)
         line = command_line(
@@ -181,7 +189,12 @@ class Launcher:
             remove_folder(folder)
             raise
         trusts = self._trusts(options, workspace)
-        return self._make(project, terminal, about, outbox, tenure, conflict, cause=cause, trust=trusts)
+        launched = self._make(project, terminal, about, outbox, tenure, conflict, cause=cause, trust=trusts)
+        for earlier in lineage:
+            if earlier.born:
+                path = self._find_kept(earlier, environment, workspace)
+                launched.keepsake.catch_up(earlier.claude_session_id, path)
+        return launched
 
     async def take_over(
         self,
@@ -221,12 +234,14 @@ class Launcher:
         trust: bool = False,
         takes_over: TakenOver | None = None,
     ) -> Launched:
+        keepsake = Keepsake(self._store, project.id)
         recorder = Recorder(
             tenure.store,
             self._events.through(tenure.store),
             outbox,
             project.id,
             cause=cause,
+            keepsake=keepsake,
             links_folder=transcript.folder_of_links(self._config.data_dir, project.id),
             pictures=Pictures(self._config.data_dir, project.id, about.workspace),
             conflict=conflict,
@@ -243,7 +258,7 @@ class Launcher:
             background_wait_s=self._config.background_wait_s,
             takes_over=takes_over,
         )
-        return Launched(session, recorder, about.folder, tenure)
+        return Launched(session, recorder, keepsake, about.folder, tenure)
 
     async def _choose(
         self, store: Store, entry: ClaudeSession | None, *, fresh: bool, environment: dict[str, str], workspace: str
@@ -270,17 +285,29 @@ class Launcher:
             f"Conversation {claude_session_id} was never this project's; `%wxmilestone history` lists those that were."
         )
 
-    def _restore_transcript(self, entry: ClaudeSession, environment: dict[str, str], workspace: str) -> None:
-        """Put the transcript back where the CLI looks for it, if it was deleted there and we have kept it."""
-        path = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
-        folder = transcript.folder_of_links(self._config.data_dir, entry.output_project_id)
+    async def _restore_transcript(self, entry: ClaudeSession, environment: dict[str, str], workspace: str) -> None:
+        """Put the transcript where the CLI looks for it as it was last: from our link, else from the store."""
+        project_id, session_id = entry.output_project_id, entry.claude_session_id
+        path = transcript.looked_for(environment, workspace, session_id, known=entry.transcript_path)
+        kept = KeptText(self._store, project_id, session_id)
         try:
-            restored = transcript.restore(path, folder)
-        except OSError as error:  # the CLI says that it does not know the conversation, and then the user is told
-            log.warning("Project %s: %s cannot be restored: %s", entry.output_project_id, path, error)
+            linked = transcript.restore(path, transcript.folder_of_links(self._config.data_dir, project_id))
+        except OSError as error:  # another file system; what the store keeps does as well
+            log.warning("Project %s: %s cannot be linked back: %s", project_id, path, error)
+            linked = False
+        try:
+            restored = await restore(kept, path) or linked
+        except (OSError, StoreError) as error:  # the CLI says that it does not know the conversation
+            log.warning("Project %s: %s cannot be restored: %s", project_id, path, error)
         else:
             if restored:
-                log.info("Project %s: %s was gone, and was restored from the copy.", entry.output_project_id, path)
+                log.info("Project %s: %s was gone, or behind, and was restored from the copy.", project_id, path)
+
+    def _find_kept(self, entry: ClaudeSession, environment: dict[str, str], workspace: str) -> str:
+        """Return where a conversation's transcript is: the CLI's own, or our link to it."""
+        own = transcript.find(environment, workspace, entry.claude_session_id, known=entry.transcript_path)
+        folder = transcript.folder_of_links(self._config.data_dir, entry.output_project_id)
+        return own if os.path.exists(own) else transcript.kept_at(folder, entry.claude_session_id)
 
     def _trusts(self, options: ProjectOptions, workspace: str) -> bool:
         root = os.path.realpath(self._config.workspace_root)

@@ -33,6 +33,7 @@ class Projects:
         workspace_path: str | None = None,
         kb_id: str | None = None,
         stack_id: str | None = None,
+        configuration_id: str | None = None,
         options: Mapping[str, Any] | None = None,
         project_id: str | None = None,
     ) -> OutputProject:
@@ -50,9 +51,10 @@ class Projects:
         project = OutputProject(
             check_id(project_id) if project_id else self._store.new_id(),
             checked,
-            resolve_workspace(_expand(path, self._config), self._config.roots, create=True),
+            resolve_workspace(expand_home(path, self._config), self._config.roots, create=True),
             kb_id=check_id(kb_id) if kb_id else None,
             stack_id=stack_id,
+            configuration_id=configuration_id,
         )
         await self._store.create_project(project, chosen)
         return project
@@ -86,7 +88,7 @@ class Projects:
 OPTIONS = ("permission_mode", "model", "claude_args", "trust")
 
 
-def _expand(path: str, config: Config) -> str:
+def expand_home(path: str, config: Config) -> str:
     """Return the path with a leading ``~`` replaced by the server's HOME."""
     home = config.environment.get("HOME", "")
     return os.path.join(home, path.lstrip("~/")) if path == "~" or path.startswith("~/") else path

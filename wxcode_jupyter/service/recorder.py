@@ -21,6 +21,7 @@ from ..store.base import Store
 from .changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued, Unanswered
 from .endings import ended
 from .events import EventLog
+from .keepsake import Keepsake
 from .limit import UsageLimit
 from .lineage import Lineage, cause_of
 from .outbox import Outbox
@@ -40,6 +41,7 @@ class Recorder:
         outbox: The project's; shared with whatever else writes for it.
         project_id: Whose session it is.
         cause: Why the session's first conversation id is the project's, None when it resumes one.
+        keepsake: Copies transcripts into the store.
         links_folder: Where transcripts are kept by hard link.
         pictures: Of the project's ``.planning/``.
         conflict: Called when another conversation became the project's first in the meantime.
@@ -53,6 +55,7 @@ class Recorder:
         project_id: str,
         *,
         cause: LineageCause | None,
+        keepsake: Keepsake,
         links_folder: str,
         pictures: Pictures,
         conflict: Callable[[], None],
@@ -62,6 +65,7 @@ class Recorder:
         self._outbox = outbox
         self._project_id = project_id
         self._cause = cause
+        self._keepsake = keepsake
         self._links_folder = links_folder
         self._pictures = pictures
         self._conflict = conflict
@@ -113,6 +117,8 @@ class Recorder:
                 )
 
         self._outbox.put(write)
+        if path:
+            self._keepsake.note(session_id, path)
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -160,6 +166,8 @@ class Recorder:
 
     def change(self, change: Change, claude_session_id: str, transcript_path: str | None) -> None:
         """Record what `turns.py` concluded."""
+        if transcript_path:
+            self._keepsake.note(claude_session_id, transcript_path)
         match change:
             case Bound(command, prompt_id):
                 # Before the spool forgets it: after a crash this id decides whether the prompt was taken.

@@ -33,6 +33,7 @@ from .launcher import About, Launched, Launcher, journal_of
 from .lease import DISPLACED, Leases, Tenure
 from .limit import UsageLimit
 from .live import LiveSession
+from .others import Others
 from .outbox import Outbox
 from .places import place_of
 from .recovery import Recovery, folders_of, remove_folder
@@ -72,6 +73,7 @@ class Sessions:
         self._closing = False
         self._queues: dict[str, tuple[int, datetime | None]] = {}  # as the store told last: how many wait, held until
         self._endings: set[asyncio.Task[Any]] = set()
+        self._others = Others()
         self._idle = IdleTimeout(config.idle_timeout_s, self._count_queued)
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -118,7 +120,10 @@ class Sessions:
                 raise
             queue = self._queues.get(project_id, (0, None))  # what lives can be seen without the store
         self._queues[project_id] = queue
-        return replace(info, queued=queue[0], limited_until=queue[1])
+        beside: tuple[str, ...] = ()
+        if session is not None and info.state.live:
+            beside = await self._others.look(session, self._launcher.environment(session.project.workspace_path))
+        return replace(info, queued=queue[0], limited_until=queue[1], beside=beside)
 
     async def screen(self, project_id: str) -> ScreenView:
         """Return what the terminal shows, or showed last, before a reboot too.
@@ -175,6 +180,7 @@ class Sessions:
             NotFound: there is no such project, or the conversation was never this project's.
             InvalidPath, CliMissing, TooManySessions, HeldElsewhere, SpawnFailed: nothing was started.
             SessionAlive: ``fresh``, or another conversation, was asked for while a session lives.
+            ConversationInUse: a `claude` that somebody else started has the conversation open; nothing was started.
             ConversationUnknown: what the project's document has for an id is none; ``fresh`` begins a new one. Or
                 nothing was ever asked in the conversation to go back to.
             StoreUnavailable: which conversation is the project's cannot be known now.
@@ -423,6 +429,7 @@ class Sessions:
         else:
             if not session.left:
                 launched.recorder.then(lambda: remove_folder(launched.folder))
+        await launched.keepsake.close()
         if session.left:
             launched.tenure.drop()
         else:

@@ -42,6 +42,8 @@ from ..models import (
     OutputProject,
     Page,
     ProjectOptions,
+    TranscriptChunk,
+    TranscriptEnd,
 )
 
 
@@ -105,7 +107,7 @@ class Store(ABC):
 
     @abstractmethod
     async def delete_project(self, project_id: str) -> None:
-        """Delete the project, its reservations, milestones, commands, lineage and events. Never a file."""
+        """Delete the project, its reservations, milestones, commands, lineage, events and transcripts. Never a file."""
 
     @abstractmethod
     async def get_options(self, project_id: str) -> ProjectOptions:
@@ -263,3 +265,23 @@ class Store(ABC):
     @abstractmethod
     async def load_events(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Return events with a ``seq`` above ``after``, by ``seq``."""
+
+    # -- transcripts ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def append_transcript(self, chunk: TranscriptChunk) -> bool:
+        """Append to the text that is kept of a conversation, compare-and-set on its end.
+
+        False, and nothing changed, when the chunk does not follow it (`TranscriptChunk.follows`): somebody else has
+        appended. Of the generations the newest and the one before are kept. Raises ``NotFound`` for the project.
+        """
+
+    @abstractmethod
+    async def transcript_end(self, project_id: str, claude_session_id: str) -> TranscriptEnd | None:
+        """Return how far the newest generation goes; None where nothing is kept."""
+
+    @abstractmethod
+    async def load_transcript(
+        self, project_id: str, claude_session_id: str, *, generation: int, offset: int
+    ) -> TranscriptChunk | None:
+        """Return the chunk of a generation that begins at this offset, or None."""

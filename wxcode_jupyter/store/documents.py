@@ -22,7 +22,17 @@ from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from ..errors import Displaced, InvalidBody
-from ..models import ClaudeSession, Command, Event, Holder, Milestone, OutputProject, ProjectOptions, check_id
+from ..models import (
+    ClaudeSession,
+    Command,
+    Event,
+    Holder,
+    Milestone,
+    OutputProject,
+    ProjectOptions,
+    TranscriptChunk,
+    check_id,
+)
 
 _log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,8 +64,8 @@ COMMAND_CHANGES = frozenset(
 _HOLDER_TEXTS = ("host", "url", "machine_id", "boot_id", "place")
 
 Document = dict[str, Any]
-Model = OutputProject | Milestone | Command | ClaudeSession | Event
-M = TypeVar("M", OutputProject, Milestone, Command, ClaudeSession, Event)
+Model = OutputProject | Milestone | Command | ClaudeSession | Event | TranscriptChunk
+M = TypeVar("M", OutputProject, Milestone, Command, ClaudeSession, Event, TranscriptChunk)
 
 
 def encode(value: Model) -> Document:
@@ -212,7 +222,7 @@ def _encode_field(kind: type[Model], name: str, value: Any) -> Any:
         return None
     if name in ID_FIELDS:
         return check_id(value)
-    if name == "data":
+    if name == "data" and expected is not bytes:
         return _to_json(value)
     if expected is datetime:
         return check_moment(name, value)
@@ -228,7 +238,7 @@ def _encode_field(kind: type[Model], name: str, value: Any) -> Any:
 def _decode_field(kind: type[Model], name: str, raw: Any) -> Any:
     """Return the value. Raises ``ValueError``, ``TypeError`` or ``OverflowError`` where it cannot be read."""
     expected, nullable = _SHAPES[kind][name]
-    if name == "data":
+    if name == "data" and expected is not bytes:
         return json.loads(raw)
     if expected is datetime:
         return decode_moment(raw)

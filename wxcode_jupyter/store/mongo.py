@@ -3,11 +3,11 @@
 ``output_projects`` and ``milestones`` belong to wxcode as much as to us: every write there names its fields, no
 document is ever replaced, no index is made. What must hold whatever wxcode writes lives in collections of our own:
 ``wx_projects`` (`mongo_reservations.py`, and the options), ``wx_milestones`` (the context's text), ``wx_commands``,
-``wx_claude_sessions``, ``wx_events`` and ``wx_leases`` (`mongo_fence.py`). A standalone server has no transactions, so
-each method has one write that decides, and the writes around it may be repeated.
+``wx_claude_sessions``, ``wx_events``, ``wx_transcripts`` and ``wx_leases`` (`mongo_fence.py`). A standalone server has
+no transactions, so each method has one write that decides, and the writes around it may be repeated.
 
-This module has the connection; what is read and written stands in `mongo_projects.py`, `mongo_work.py` and
-`mongo_leases.py`.
+This module has the connection; what is read and written stands in `mongo_projects.py`, `mongo_work.py`,
+`mongo_transcripts.py` and `mongo_leases.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .mongo_access import Database, create_indexes
 from .mongo_leases import MongoLeases
 from .mongo_projects import MongoProjects
 from .mongo_reservations import finish_deletion
+from .mongo_transcripts import MongoTranscripts
 from .mongo_work import MongoWork, finish_milestone
 from .redaction import redact
 
@@ -46,7 +47,7 @@ CLOSE_TIMEOUT_S = 2.0
 _OUT_OF_DISK_SPACE = 14031
 
 
-class MongoStore(MongoProjects, MongoWork, MongoLeases):
+class MongoStore(MongoProjects, MongoWork, MongoTranscripts, MongoLeases):
     """A store in a MongoDB database (4.4 or newer; standalone, replica set or sharded).
 
     An object belongs to one event loop. After an outage it works again by itself, also when the server was away at

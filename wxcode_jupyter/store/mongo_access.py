@@ -29,6 +29,7 @@ OLDEST_FIRST: Order = (("created_at", 1), ("_id", 1))
 NO_BARRIER: Document = {"barrier": {"$exists": False}}
 
 BY_SEQ: Order = (("seq", 1),)
+TRANSCRIPT_KEY = ("output_project_id", "claude_session_id", "generation", "offset")
 NEWEST_FIRST: Order = (("seq", -1),)
 
 
@@ -39,6 +40,7 @@ async def create_indexes(db: Database) -> None:
     await db.wx_milestones.create_index("output_project_id")
     for name in ("wx_commands", "wx_claude_sessions", "wx_events"):
         await db[name].create_index([("output_project_id", 1), ("seq", 1)], unique=True)
+    await db.wx_transcripts.create_index([(name, 1) for name in TRANSCRIPT_KEY], unique=True)
     await db.wx_events.create_index(
         [("output_project_id", 1), ("key", 1)], unique=True, partialFilterExpression={"key": {"$exists": True}}
     )

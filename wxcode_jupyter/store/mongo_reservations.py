@@ -28,7 +28,7 @@ ABANDONED_AFTER_S = 60.0
 DELETE_TIMEOUT_S = 60.0
 
 _PROJECT_FIELDS = {"name": "name", "path": "workspace_path"}
-_OWN_COLLECTIONS = ("wx_milestones", "wx_commands", "wx_claude_sessions", "wx_events")
+_OWN_COLLECTIONS = ("wx_milestones", "wx_commands", "wx_claude_sessions", "wx_events", "wx_transcripts")
 
 
 async def claim(

@@ -3,7 +3,7 @@
 Tables have the fields of the models as columns, times as milliseconds since the epoch. Each method is one transaction
 in the file's worker thread (`sqlite_file.py`); one that writes begins with the write lock (``BEGIN IMMEDIATE``), so
 that what it read before it writes still holds, whatever other processes do. The statements stand in `sqlite_rows.py`,
-what is read and written in `sqlite_projects.py`, `sqlite_work.py` and `sqlite_leases.py`.
+what is read and written in `sqlite_projects.py`, `sqlite_work.py`, `sqlite_transcripts.py` and `sqlite_leases.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from bson import ObjectId
 from .sqlite_file import SqliteFile
 from .sqlite_leases import SqliteLeases
 from .sqlite_projects import SqliteProjects
+from .sqlite_transcripts import SqliteTranscripts
 from .sqlite_work import SqliteWork
 
 BUSY_TIMEOUT_S = 8.0
 
 
-class SqliteStore(SqliteProjects, SqliteWork, SqliteLeases):
+class SqliteStore(SqliteProjects, SqliteWork, SqliteTranscripts, SqliteLeases):
     """A store in a file. Any number of objects, in any number of processes, may have the same file open.
 
     After trouble with the file it works again by itself. An object belongs to one event loop.

@@ -98,15 +98,28 @@ CREATE TABLE events (
 """
 
 #: Tables that files of this format may lack, because they were made before: added at the first use.
-_ADDED_TABLES = (
-    """
+_ADDED_TABLES = {
+    "leases": """
 CREATE TABLE IF NOT EXISTS leases (
     output_project_id TEXT PRIMARY KEY REFERENCES output_projects (id) ON DELETE CASCADE,
     fence INTEGER NOT NULL,
     holder TEXT,
     renewed_at INTEGER NOT NULL
-)""",
 )
+""",
+    "transcripts": """
+CREATE TABLE IF NOT EXISTS transcripts (
+    output_project_id TEXT NOT NULL REFERENCES output_projects (id) ON DELETE CASCADE,
+    claude_session_id TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (output_project_id, claude_session_id, generation, offset)
+)
+""",
+}
 
 #: Columns, likewise.
 _ADDED = (
@@ -190,7 +203,8 @@ class SqliteFile:
             self._identity = _identity(self._path)
             self._connection = _connect(self._path, self._busy_timeout_s)
             self._check_format(self._connection)
-            _add_what_is_missing(self._connection)
+            _add_tables(self._connection)
+            _add_columns(self._connection)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -254,9 +268,14 @@ def _connect(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _add_what_is_missing(connection: sqlite3.Connection) -> None:
-    for table in _ADDED_TABLES:
-        connection.execute(table)
+def _add_tables(connection: sqlite3.Connection) -> None:
+    there = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table, statement in _ADDED_TABLES.items():
+        if table not in there:
+            connection.execute(statement)
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
     for table, column, kind in _ADDED:
         if _has(connection, table, column):
             continue

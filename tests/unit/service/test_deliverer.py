@@ -18,6 +18,7 @@ from wxcode_jupyter.service import watch
 from wxcode_jupyter.service.changes import Answered
 from wxcode_jupyter.service.deliverer import Deliverer
 from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.keepsake import Keepsake
 from wxcode_jupyter.service.outbox import Outbox
 from wxcode_jupyter.service.pictures import Pictures
 from wxcode_jupyter.service.recorder import Recorder
@@ -97,6 +98,7 @@ async def desk(store: Store, project: OutputProject, events: EventLog, tmp_path:
         Outbox(),
         project.id,
         cause=LineageCause.NEW,
+        keepsake=Keepsake(store, project.id),
         links_folder=str(tmp_path / "links"),
         pictures=Pictures(str(tmp_path / "data"), project.id, project.workspace_path),
         conflict=lambda: None,

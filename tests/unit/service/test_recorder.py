@@ -22,6 +22,7 @@ from wxcode_jupyter.models import (
 )
 from wxcode_jupyter.service.changes import Accepted, Bound, Ended, Requeued
 from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.keepsake import Keepsake
 from wxcode_jupyter.service.lineage import Lineage
 from wxcode_jupyter.service.outbox import Outbox
 from wxcode_jupyter.service.pictures import Pictures
@@ -46,6 +47,7 @@ class Desk:
             self.outbox,
             self.project.id,
             cause=cause,
+            keepsake=Keepsake(self.store, self.project.id),
             links_folder=str(self.links),
             pictures=Pictures(str(self.data), self.project.id, self.project.workspace_path),
             conflict=self._conflict,

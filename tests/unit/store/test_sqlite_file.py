@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
-from wxcode_jupyter.models import Event, OutputProject, ProjectOptions, now
+from wxcode_jupyter.models import Event, OutputProject, ProjectOptions, TranscriptChunk, now
 from wxcode_jupyter.store.sqlite import SqliteStore
 from wxcode_jupyter.store.sqlite_file import FORMAT_VERSION
 from wxcode_jupyter.testing.store_conformance import values
@@ -210,6 +210,17 @@ async def test_sigkill_of_a_writing_process_loses_nothing_acknowledged(connect: 
     stored = [event.seq for event in await store.load_events(project_id, limit=1_000_000)]
     assert stored[: len(acknowledged)] == acknowledged == list(range(1, len(acknowledged) + 1))
     await store.append_event(Event(project_id, "e", {}))
+
+
+async def test_a_file_that_was_made_before_a_table_was_added_gets_it(connect: Connect, path: Path) -> None:
+    store = connect(path)
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE transcripts")
+    await store.open()
+    project = await values.add_project(store)
+    assert await store.append_transcript(TranscriptChunk(project.id, "a conversation", 0, 0, 1, "", b"x"))
 
 
 async def test_a_file_that_was_made_before_a_column_was_added_gets_it(connect: Connect, path: Path) -> None:

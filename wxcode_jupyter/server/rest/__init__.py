@@ -20,6 +20,7 @@ from .milestones import (
     RewindHandler,
     StartHandler,
 )
+from .moving import ExportHandler, ImportHandler
 from .projects import GsdHandler, GsdInitHandler, ProjectHandler, ProjectsHandler
 from .sessions import (
     ConversationsHandler,
@@ -40,6 +41,8 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
     ("/doctor", DoctorHandler),
     ("/output-projects", ProjectsHandler),
     (f"/output-projects/{_ID}", ProjectHandler),
+    (f"/output-projects/{_ID}/export", ExportHandler),
+    ("/imports", ImportHandler),
     (f"/output-projects/{_ID}/session", SessionHandler),
     (f"/output-projects/{_ID}/session/interrupt", InterruptHandler),
     (f"/output-projects/{_ID}/session/trust", TrustHandler),

@@ -26,6 +26,7 @@ from .milestones import MilestonePromises
 from .projects import ProjectPromises
 from .queue import CommandPromises
 from .shared import SharedCollections, SharedDocumentsConformance
+from .transcripts import TranscriptPromises
 from .values import OpenAnother
 
 __all__ = ["OpenAnother", "SharedCollections", "SharedDocumentsConformance", "StoreConformance"]
@@ -39,5 +40,6 @@ class StoreConformance(
     MilestonePromises,
     CommandPromises,
     EventPromises,
+    TranscriptPromises,
 ):
     """Every promise that holds for all backends."""

@@ -1,0 +1,83 @@
+"""Projects as files: they leave one server and go on at another. Neither direction holds a file in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from typing import IO, Any
+from urllib.parse import quote
+
+from tornado import web
+
+from ...errors import InvalidBody
+from ...workspace import slug
+from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
+
+#: Bytes of a file that can be uploaded.
+UPLOAD_LIMIT_BYTES = 2 << 30
+_CHUNK_BYTES = 1 << 20
+
+
+class ExportHandler(WxcodeHandler):
+    """``/output-projects/{id}/export``."""
+
+    @endpoint("read", SESSION)
+    async def get(self, project_id: str) -> None:
+        """Return the project as a file."""
+        project = await self.service.store.get_project(project_id)
+        async with self.service.exports.open(project_id) as file:
+            self.set_header("Content-Type", "application/zip")
+            self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(slug(project.name))}.zip")
+            self.set_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+                self.write(chunk)
+                await self.flush()
+
+
+@web.stream_request_body
+class ImportHandler(WxcodeHandler):
+    """``/imports``: the body is the file, which is written to the disk as it comes."""
+
+    _file: IO[bytes] | None = None
+    _length = 0
+
+    async def prepare(self, *, _redirect_to_login: bool = False) -> None:
+        """Look who it is before anything is taken."""
+        await super().prepare(_redirect_to_login=_redirect_to_login)
+        if not await self.may("write", PROJECT):
+            raise web.HTTPError(403, f"Not authorized to write {PROJECT}.")
+        connection: Any = self.request.connection
+        connection.set_max_body_size(UPLOAD_LIMIT_BYTES)
+        os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Write a part of the body to the disk."""
+        assert self._file is not None
+        self._length += len(chunk)
+        await asyncio.to_thread(self._file.write, chunk)
+
+    def on_finish(self) -> None:
+        """Forget the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def on_connection_close(self) -> None:
+        """Forget the file of whoever went away."""
+        super().on_connection_close()
+        self.on_finish()
+
+    @endpoint("write", PROJECT)
+    async def post(self) -> None:
+        """Make a project of the file."""
+        assert self._file is not None
+        if not self._length:
+            raise InvalidBody("The body is the file of an exported project; it is empty.", field="")
+        self._file.seek(0)
+        imported = await self.service.imports.load(
+            self._file,
+            name=self.get_query_argument("name", "", strip=False) or None,
+            workspace_path=self.get_query_argument("workspace_path", "", strip=False) or None,
+        )
+        self.reply(imported, 201)
