@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_sessions_outlive import lasting
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, alive, until
+from tests.support.kept import lasting
 from tests.support.processes import processes_of
 from wxcode_jupyter.models import CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Rule, Say

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.test_questions import COLOUR, asking, begin, until_asked
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
-from tests.support.job import Job, alive, until
+from tests.support.job import alive, until
+from tests.support.kept import lasting
 from wxcode_jupyter.models import CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
-
-
-@contextmanager
-def lasting(folder: Path, version: str, **options: Any) -> Iterator[Job]:
-    """Give a job whose sessions outlive the server, and end what is left of them."""
-    job = Job(folder, version, keep_sessions=True, **options)
-    try:
-        with job:
-            yield job
-    finally:
-        stop = [sys.executable, "-m", "wxcode_jupyter", "keeper", "stop", "--yes"]
-        subprocess.run(stop, env=job.server.environment(), check=True, timeout=60)
 
 
 @each_cli

@@ -4,54 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.api import Api
-from tests.server.conftest import make_server
 from tests.support.job import alive, until
+from tests.support.kept import Servers, begin
 from tests.support.mongod import Mongod
 from tests.support.processes import processes_of
-from tests.support.server import WxServer
-
-
-class Servers:
-    """One after the other, with the same folders; what they leave is ended with the test."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder = folder
-        self.stack = stack
-
-    def start(self, **options: Any) -> tuple[WxServer, Api]:
-        """Start one, and return it with its REST."""
-        server = make_server(self.folder, keep_sessions=options.pop("keep_sessions", True), **options)
-        server.start()
-        self.stack.callback(server.stop)
-        return server, self.stack.enter_context(Api(server))
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        found = Servers(tmp_path, stack)
-        yield found
-        server, _ = found.start()
-        stop = [sys.executable, "-m", "wxcode_jupyter", "keeper", "stop", "--yes"]
-        subprocess.run(stop, env=server.environment(), check=True, timeout=60, capture_output=True)
-
-
-def begin(api: Api, name: str = "taxes") -> tuple[str, int]:
-    """Start a project's session; return its path and the process."""
-    path = f"/output-projects/{api.create_project(name)['id']}/session"
-    return path, api.json("POST", path, json={})["pid"]
+    with Servers(tmp_path) as servers:
+        yield servers
 
 
 def test_the_next_server_has_the_session_from_its_start(servers: Servers) -> None:

@@ -14,6 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import distribution
 from types import TracebackType
 from typing import Self
@@ -29,12 +30,16 @@ class Mongod:
 
     Args:
         authorization: Ask for logins; the first user is made over the socket without one.
+        port: Take connections on this port of loopback as well.
+        options: More arguments of mongod's.
     """
 
-    def __init__(self, *, authorization: bool = False) -> None:
+    def __init__(self, *, authorization: bool = False, port: int | None = None, options: Sequence[str] = ()) -> None:
         self._folder = tempfile.mkdtemp(prefix="wxmongod-")
         self._socket_path = os.path.join(self._folder, "mongod.sock")
         self._authorization = authorization
+        self._port = port
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,13 +69,15 @@ class Mongod:
                 [
                     _binary(),
                     f"--dbpath={data_folder}",
-                    f"--bind_ip={self._socket_path}",
+                    f"--bind_ip={self._socket_path}{',127.0.0.1' if self._port else ''}",
                     f"--unixSocketPrefix={self._folder}",
                     "--filePermissions=0700",
                     "--wiredTigerCacheSizeGB=0.25",
                     "--wiredTigerEngineConfigString=log=(file_max=8MB,prealloc=false)",
                     "--setParameter=diagnosticDataCollectionEnabled=false",
                     *(["--auth"] if self._authorization else []),
+                    *([f"--port={self._port}"] if self._port else []),
+                    *self._options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

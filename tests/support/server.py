@@ -73,6 +73,19 @@ class WxServer:
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
+        self.begin()
+        file = self.folder / "jupyter" / "runtime" / f"jpserver-{self.pid}.json"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            assert self._process.poll() is None, self.log()
+            if self._try(file):
+                return self
+            time.sleep(0.05)
+        raise AssertionError(f"The server did not start:\n{self.log()}")
+
+    def begin(self) -> None:
+        """Start it and wait for nothing."""
         options = {
             "claude_command": self._claude,
             "workspace_root": str(self.folder / "workspaces"),
@@ -90,7 +103,6 @@ class WxServer:
         self.folder.mkdir(exist_ok=True, parents=True)
         config = self.folder / f"config-{self.token[:6]}.py"
         config.write_text(code)
-        before = set(self._runtime_files())
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -110,17 +122,6 @@ class WxServer:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
             )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self._process.poll() is None, self.log()
-            for file in set(self._runtime_files()) - before:
-                if file.name == f"jpserver-{self._process.pid}.json" and self._try(file):
-                    return self
-            time.sleep(0.05)
-        raise AssertionError(f"The server did not start:\n{self.log()}")
-
-    def _runtime_files(self) -> list[Path]:
-        return list((self.folder / "jupyter" / "runtime").glob("jpserver-*.json"))
 
     def _try(self, file: Path) -> bool:
         try:

@@ -44,7 +44,19 @@ SERVER_SELECTION_TIMEOUT_MS = 3_000
 OPERATION_TIMEOUT_MS = 5_000
 CLOSE_TIMEOUT_S = 2.0
 
-_OUT_OF_DISK_SPACE = 14031
+#: Codes of write errors that say nothing against the document: the server is in trouble, or no longer the primary
+#: (an ``update_many`` is not repeated by the driver).
+_IN_TROUBLE = {
+    91,  # ShutdownInProgress
+    189,  # PrimarySteppedDown
+    10058,  # LegacyNotPrimary
+    10107,  # NotWritablePrimary
+    11600,  # InterruptedAtShutdown
+    11602,  # InterruptedDueToReplStateChange
+    13435,  # NotPrimaryNoSecondaryOk
+    13436,  # NotPrimaryOrSecondary
+    14031,  # OutOfDiskSpace
+}
 
 
 class MongoStore(MongoProjects, MongoWork, MongoTranscripts, MongoLeases):
@@ -137,7 +149,7 @@ class MongoStore(MongoProjects, MongoWork, MongoTranscripts, MongoLeases):
 
     def _translated(self, error: PyMongoError) -> StoreError:
         """Return our error for one of pymongo's: this document cannot be written, or the server is in trouble."""
-        if isinstance(error, WriteError) and error.code != _OUT_OF_DISK_SPACE:
+        if isinstance(error, WriteError) and error.code not in _IN_TROUBLE:
             return StoreError(f"MongoDB at {self.url} refused the write: {error!s:.300}", url=self.url)
         if isinstance(error, InvalidOperation):
             return StoreUnavailable(f"The store {self.url} was closed meanwhile.", url=self.url)

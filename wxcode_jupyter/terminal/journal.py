@@ -14,10 +14,10 @@ import bisect
 import contextlib
 import errno
 import os
-import sys
 from typing import NamedTuple
 
 from . import checkpoints, times
+from .complaint import complain
 from .times import Moment, TimesWriter
 
 SEGMENT_BYTES = 8 << 20
@@ -98,7 +98,7 @@ class JournalWriter:
             self.head += len(rest)
             self._end_segment()
             if not self._failing:  # one line per failure, not one per read of the PTY
-                sys.stderr.write(f"journal {self._folder}: output is being lost: {error}\n")
+                complain(f"journal {self._folder}: output is being lost: {error}")
             self._failing = True
 
     def close(self) -> None:

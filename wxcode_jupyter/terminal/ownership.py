@@ -16,9 +16,10 @@ import contextlib
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from .complaint import complain
 
 LOCK_FD_VARIABLE = "WXCODE_WORKSPACE_LOCK_FD"
 
@@ -69,7 +70,7 @@ class WorkspaceLock:
         try:
             self._write_holder(holder)
         except OSError as error:  # a read-only folder, or a link in its place: nobody is misled, only uninformed
-            sys.stderr.write(f"{self._workspace}: the holder is not written down: {error}\n")
+            complain(f"{self._workspace}: the holder is not written down: {error}")
 
     def release(self) -> None:
         """Unlock, for every process that inherited the descriptor too."""

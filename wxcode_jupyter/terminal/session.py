@@ -146,7 +146,7 @@ class TerminalSession:
         """
         self._sizes.flush()
         taking = self._snapshots.get(history)
-        if taking is None or (taking.done() and self.head - taking.result().offset > _NEAR_BYTES):
+        if taking is None or (taking.done() and not self._leads_here(taking.result().offset)):
             taking = self._snapshots[history] = asyncio.ensure_future(self._screen.snapshot(history))
             taking.add_done_callback(lambda taken: self._keep_snapshot(history, taken))
         snapshot = await asyncio.shield(taking)
@@ -281,6 +281,14 @@ class TerminalSession:
         self._snapshots.clear()
         if not self._attachments:
             self._journal.close()
+
+    def _leads_here(self, offset: int) -> bool:
+        """Whether a client can go on from ``offset``: not much has come since, and nothing of it is lost."""
+        if self.head - offset > _NEAR_BYTES:
+            return False
+        while (chunk := self._journal.read(offset)).data and chunk.offset == offset:
+            offset = chunk.end
+        return not chunk.data
 
     def _keep_snapshot(self, history: int, taken: asyncio.Future[Snapshot]) -> None:
         """Keep it for those who come soon after, if it is any good."""

@@ -15,6 +15,7 @@ from typing import Any
 import pymongo
 import pytest
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import WriteError
 
 from tests.support.mongod import Mongod
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
@@ -206,6 +207,24 @@ async def test_server_that_hangs_is_unavailable_and_then_works_again(own_mongod:
     own_mongod.resume()
     await until_available(store)
     assert await store.get_project(project.id) == project
+
+
+@pytest.mark.parametrize(("code", "kind"), [(189, StoreUnavailable), (10107, StoreUnavailable), (121, StoreError)])
+async def test_a_write_that_finds_no_primary_is_no_bad_write(
+    mongo_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[StoreError]
+) -> None:
+    """An ``update_many`` is not repeated by the driver, and fails by a write error when the primary steps down."""
+    store = connect(mongo_url)
+    await store.open()
+    project = await add_project(store)
+
+    async def step_down(*_arguments: Any, **_options: Any) -> None:
+        raise WriteError("Not primary while writing to wxcode.wx_claude_sessions", code)
+
+    monkeypatch.setattr(AsyncCollection, "update_many", step_down)
+    with pytest.raises(StoreError) as caught:
+        await store.mark_born(project.id, "captured", None)
+    assert type(caught.value) is kind
 
 
 async def test_closing_does_not_wait_for_a_server_that_hangs(own_mongod: Mongod, connect: Connect) -> None:

@@ -139,6 +139,13 @@ def test_a_full_disk_loses_bytes_but_no_offsets_and_it_goes_on_afterwards(folder
     assert done.stderr.count("output is being lost") == 1
 
 
+def test_a_full_disk_that_has_no_room_for_the_complaint_either(folder: str, tmp_path: Path) -> None:
+    program = [sys.executable, "-c", textwrap.dedent(ON_A_FULL_DISK), folder]
+    with open(tmp_path / "log", "wb") as log:
+        done = subprocess.run(program, stdout=subprocess.PIPE, stderr=log, check=True, timeout=60)
+    assert json.loads(done.stdout)[0] == [[0, 1500, "b"], [4000, 1000, "e"]]
+
+
 def test_a_folder_that_is_deleted_under_the_writer_loses_output_only(
     folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
