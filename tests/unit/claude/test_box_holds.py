@@ -127,6 +127,11 @@ def test_a_text_is_held_by_the_box_that_composes_it(text: str) -> None:
 @given(PLAIN, PLAIN)
 @example("hello", "hello world")
 @example("hello world", "hello")
-def test_no_text_is_held_by_a_box_with_another(box: str, text: str) -> None:
-    first, second = (unicodedata.normalize("NFC", "".join(each.split())) for each in (box, text))
-    assert holds(box, text) is (first == second)
+@example("i", "\u00ec")
+def test_no_text_is_held_by_a_box_with_another_but_for_accents(box: str, text: str) -> None:
+    first, second = (unicodedata.normalize("NFD", "".join(each.split())) for each in (box, text))
+    assert holds(box, text) is (without_accents(first) == without_accents(second))
+
+
+def without_accents(text: str) -> str:
+    return "".join(each for each in text if unicodedata.category(each) != "Mn")
