@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,14 +114,17 @@ class Child:
         """
         mark, started_at, folder = new_mark(), time.time(), request["journal_dir"]
         written = JournalWriter(folder, request["limit_bytes"])
-        try:
+        with ExitStack() as undo:
+            undo.callback(journal.remove, folder)
             SizeRecord(folder).append(SizeChange(0, request["rows"], request["cols"]))
+            doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            undo.callback(os.close, doorbell)
             pid, master = _spawn(request, [lock.fd for lock in locks], mark, files_limit)
-        except BaseException:
-            journal.remove(folder)
-            raise
-        doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        running = Running(pid, mark, started_at, master, doorbell, os.pidfd_open(pid))
+            undo.callback(os.close, master)
+            undo.callback(os.waitpid, pid, 0)
+            undo.callback(os.killpg, pid, signal.SIGKILL)
+            running = Running(pid, mark, started_at, master, doorbell, os.pidfd_open(pid))
+            undo.pop_all()
         return cls(reactor, request, running, locks, written, on_exit, on_gone)
 
     @classmethod
@@ -140,12 +144,21 @@ class Child:
             fds: ``master``, ``doorbell``, ``pidfd``, and the lock of each folder of ``owns``; ours from now on.
             on_exit: See the attribute.
             on_gone: Called once, after ``on_exit``, when nothing of the session is left.
+
+        Raises:
+            OSError: The journal cannot be gone on with.
+            WorkspaceLocked: The program has ended, and a folder of it is somebody else's.
         """
         master, doorbell, pidfd, *lock_fds = fds
-        locks = [
-            WorkspaceLock(folder, request["holder"], fd) for folder, fd in zip(request["owns"], lock_fds, strict=True)
-        ]
-        written = JournalWriter(request["journal_dir"], request["limit_bytes"], goes_on=True)
+        with ExitStack() as undo:
+            for fd in fds:
+                undo.callback(os.close, fd)
+            written = JournalWriter(request["journal_dir"], request["limit_bytes"], goes_on=True)
+            locks = [
+                WorkspaceLock(folder, request["holder"], fd)
+                for folder, fd in zip(request["owns"], lock_fds, strict=True)
+            ]
+            undo.pop_all()
         running = Running(request["pid"], request["mark"], request["started_at"], master, doorbell, pidfd, own=False)
         return cls(reactor, request, running, locks, written, on_exit, on_gone)
 
@@ -240,6 +253,8 @@ class Child:
             if status is None:
                 return
             exit_code = status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
+        elif not _readable(self.running.pidfd):  # told of another descriptor, which had this number before
+            return
         self.ended = True
         if self._escalation:
             self._escalation.cancel()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FIRST_SOURCE = 10
 _UNKNOWN_STATUS = 255 << 8
+_DESCRIPTORS_POLL_S = 0.1
+
+Result = TypeVar("Result")
 
 # Helpers that outlive the loop that started them are reaped when the next one starts.
 _abandoned: set[int] = set()
@@ -95,6 +99,24 @@ async def readable(fd: int) -> None:
         await ready
     finally:
         loop.remove_reader(fd)
+
+
+async def with_descriptors(act: Callable[[], Awaitable[Result]], timeout_s: float) -> Result:
+    """Do what ``act`` does, again and again while it fails because no descriptors are left, here or in the system.
+
+    Raises what ``act`` raises for another reason, or for this one when ``timeout_s`` have passed.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        try:
+            return await act()
+        except Exception as error:
+            reason = error.__cause__ or error
+            lacking = isinstance(reason, OSError) and reason.errno in (errno.EMFILE, errno.ENFILE)
+            if not lacking or loop.time() >= deadline:
+                raise
+        await asyncio.sleep(_DESCRIPTORS_POLL_S)
 
 
 def _reap_abandoned() -> None:

@@ -123,7 +123,7 @@ class Connection:
             reply, fds = self._perform(message)
         except RequestFailed as error:
             self.push({"id": message.get("id"), "error": error.body})
-        except (KeyError, TypeError) as error:  # one server's mistake must not end the sessions of the others
+        except (KeyError, TypeError, ValueError) as error:  # one server's mistake must not end the others' sessions
             failed = RequestFailed("keeper_unavailable", f"The keeper cannot read a request: {error!r}")
             self.push({"id": message.get("id"), "error": failed.body})
         else:
@@ -216,9 +216,14 @@ class Connection:
         elif any(each.journal_dir == request["journal_dir"] for each in self._keeper.children):
             for fd in fds:
                 os.close(fd)
-            raise RequestFailed("terminal_closed", "That session is being ended, or another server has it.")
+            if self._keeper.serves(request["journal_dir"]):
+                raise RequestFailed("held_elsewhere", "Another server has taken that session over.", holder=None)
+            raise RequestFailed("terminal_closed", "That session is being ended.")
         else:
-            child = Child.go_on_with(self._keeper.reactor, request, fds, self._report_exit, self._keeper.child_gone)
+            try:
+                child = Child.go_on_with(self._keeper.reactor, request, fds, self._report_exit, self._keeper.child_gone)
+            except (OSError, WorkspaceLocked) as error:  # no journal can be made, or it ended, and others came after it
+                raise RequestFailed("terminal_error", f"The keeper cannot go on with it: {error}") from error
             self._keeper.child_born(child)
         self._hand_over(child, request["key"])
         return {}
@@ -331,6 +336,11 @@ class Keeper:
         """Note that nothing is left of a child."""
         self.children.discard(child)
         self._check_idle()
+
+    def serves(self, journal_dir: str) -> bool:
+        """Say whether a server has the session."""
+        served = (child for connection in self._connections for child in connection.children.values())
+        return any(child.journal_dir == journal_dir for child in served)
 
     def describe(self, asking: Connection) -> list[dict[str, Any]]:
         """Return what lives, for ``list``."""

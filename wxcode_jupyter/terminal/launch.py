@@ -42,6 +42,8 @@ def read_log(folder: str) -> str:
             return file.read()[-2000:].decode(errors="replace").strip()
     except FileNotFoundError:
         return ""
+    except OSError as error:  # this is read when things go wrong: it must not be one more
+        return f"{LOG_NAME} cannot be read: {error}"
 
 
 async def _run_keeper(folder: str, log_fd: int) -> Helper:

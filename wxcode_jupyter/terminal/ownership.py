@@ -43,7 +43,7 @@ class WorkspaceLock:
     Args:
         workspace: The folder.
         holder: Who we are.
-        fd: A duplicate of the descriptor of one who holds the lock: it is shared with him.
+        fd: A duplicate of the descriptor of one who holds the lock: it is shared with him; ours unless we raise.
 
     Raises:
         WorkspaceLocked: Another process, or another session of this one, holds it.
@@ -56,10 +56,12 @@ class WorkspaceLock:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             present = _read_holder(self.fd)
-            os.close(self.fd)
+            if fd is None:
+                os.close(self.fd)
             raise WorkspaceLocked(present) from None
         except OSError:
-            os.close(self.fd)
+            if fd is None:
+                os.close(self.fd)
             raise
         self._made_folder = False
         self._workspace = workspace

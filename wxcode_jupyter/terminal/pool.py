@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import HeldElsewhere, TerminalClosed
+from ..errors import HeldElsewhere, KeeperUnavailable, TerminalClosed
 from ..models import TermSize
 from . import ownership
 from .emulation import Emulation
@@ -82,8 +82,11 @@ class TerminalPool:
         try:
             yield
         finally:
-            if not client.lost:
+            try:
                 await client.release(folder)
+            except KeeperUnavailable:
+                if not client.lost:  # otherwise it has ended with its keeper
+                    raise
 
     async def open(self, key: str, spec: SpawnSpec) -> TerminalSession:
         """Return the live session of ``key``, or spawn it; calls at the same time give one process.
@@ -129,7 +132,7 @@ class TerminalPool:
         return session
 
     async def leave(self, key: str) -> None:
-        """Give up following a session, which lives on. Raises ``KeeperUnavailable``."""
+        """Give up following a session, which lives on; see ``TerminalSession.leave``."""
         await self._sessions.pop(key).leave()
 
     async def last_screen(self, journal_dir: str) -> ScreenView:

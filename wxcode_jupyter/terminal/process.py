@@ -9,13 +9,14 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
-from ..errors import KeeperUnavailable, TerminalError, by_code
+from ..errors import HeldElsewhere, KeeperUnavailable, TerminalError, by_code
 from . import rendezvous
-from .helper import Helper
+from .helper import Helper, with_descriptors
 from .launch import LOG_NAME, read_log, start_keeper
 from .spawned import ChildProcess, ExitNotice
 from .wire import PROTOCOL_VERSION, Channel, FrameError
@@ -23,7 +24,8 @@ from .wire import PROTOCOL_VERSION, Channel, FrameError
 _START_TIMEOUT_S = 15.0
 _REQUEST_TIMEOUT_S = 20.0
 _RETRY_S = 0.02
-_RELAPSE_S = 1.0  # a keeper that dies so soon after it was entrusted with sessions dies of them
+_RELAPSE_S = 1.0  # a keeper that dies so soon after it was entrusted with sessions may have died of them:
+_MAX_RELAPSES = 3  # after as many in a row no other one gets them
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class KeeperClient:
         self._children: dict[str, ChildProcess] = {}
         self._ends = False  # it was told to
         self._entrusted_at = -math.inf
+        self._relapses = 0
         self._succession: asyncio.Task[KeeperClient | None] | None = None
         self._helper: Helper | None = None  # the keeper's process, when we started it
         self._loop.add_reader(channel.fileno(), self._receive)
@@ -160,8 +163,16 @@ class KeeperClient:
         return child
 
     async def leave(self, child: ChildProcess) -> None:
-        """Give up a child that was spawned with an ``about``: it goes on, and may be taken over."""
-        await self._request({"op": "leave", "key": child.key})
+        """Give up a child that was spawned with an ``about``: it goes on, and may be taken over.
+
+        A keeper that hangs is told, and does it when it goes on.
+        """
+        try:
+            await self._request({"op": "leave", "key": child.key})
+        except KeeperUnavailable as error:
+            if self.lost:
+                raise
+            _log.warning("Session %s is left to a keeper that hangs: %s", child.key, error)
         self._children.pop(child.key, None)
         child.close_terminal()
         child.forget()
@@ -189,17 +200,17 @@ class KeeperClient:
         return await asyncio.shield(self._succession) if self._succession else None
 
     async def _entrust(self, child: ChildProcess) -> None:
-        """Have the keeper go on with a child whose own has died. Raises ``TerminalError`` where it cannot."""
-        self._children[child.key] = child
-        request = {**child.told, "op": "entrust", "key": child.key}
-        try:
-            await self._request(request, child.fds)
-        except BaseException:
-            self._children.pop(child.key, None)
-            raise
+        """Have the keeper go on with a child whose own has died.
+
+        Raises:
+            HeldElsewhere: Another server has taken it over.
+            TerminalError: The keeper cannot go on with it.
+            OSError: There are no descriptors left.
+        """
+        await self._request({**child.told, "op": "entrust", "key": child.key}, child.fds)
         self._entrusted_at = self._loop.time()
         child.keeper = self
-        child.on_new_keeper()
+        self._loop.call_soon(child.on_new_keeper)
 
     async def _request(self, message: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
         if self.lost:
@@ -238,16 +249,17 @@ class KeeperClient:
                 self._silent = False
                 self._handle(message)
         except FrameError as error:
-            self._disconnect(f"The keeper cannot be understood: {error}")
+            self._mourn(f"The keeper (process {self.pid}) cannot be understood: {error}")
         else:
             if messages is None:
-                self._mourn()
+                self._mourn(f"The keeper (process {self.pid}) died")
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message.get("event") == "exited":
-            child = self._children.pop(message["key"])
-            child.forget()
-            child.exit.set_result(ExitNotice(message["exit_code"]))
+            # None: one that was given up, because the keeper hung, and that it ended when it went on.
+            if ended := self._children.pop(message["key"], None):
+                ended.forget()
+                ended.exit.set_result(ExitNotice(message["exit_code"]))
             return
         if message.get("event") == "ending":
             self._ends = True
@@ -270,43 +282,61 @@ class KeeperClient:
             result = {"child": child}
             if not wanted:
                 child.close_terminal()
-                act = {"op": "leave"} if request["op"] == "adopt" else {"op": "signal", "signum": signal.SIGKILL}
+                act: dict[str, Any] = {"op": "signal", "signum": signal.SIGKILL}
+                if request["op"] == "adopt":
+                    act = {"op": "leave"}
+                    del self._children[child.key]
+                    child.forget()
                 self._send({**act, "key": child.key, "id": 0})
         elif request["op"] == "claim" and not wanted:
             self._send({"op": "release", "folder": request["folder"], "id": 0})
         if answer and wanted:
             answer.set_result(result)
 
-    def _mourn(self) -> None:
+    def _mourn(self, cause: str) -> None:
         """The keeper is gone: see to its children."""
         reason = "The keeper is gone; start the session again."
         if not self._children or self._ends:
             self._disconnect(reason)
             return
-        told = "The keeper (process %d) died; %s with its %d sessions. %s"
+        relapses = self._relapses + 1 if self._loop.time() - self._entrusted_at < _RELAPSE_S else 0
+        told = "%s; %s with its %d sessions. %s"
         said = len(self._children), read_log(self._folder)
-        if self._loop.time() - self._entrusted_at < _RELAPSE_S:
-            _log.error(told, self.pid, "it had just got them from another one, and an end is made", *said)
+        if relapses > _MAX_RELAPSES:
+            _log.error(told, cause, "it had just got them from another one, and an end is made", *said)
             self._disconnect(reason)
         else:
-            _log.error(told, self.pid, "another one goes on", *said)
-            self._succession = self._loop.create_task(self._succeed(self._lose(reason)))
+            _log.error(told, cause, "another one goes on", *said)
+            self._succession = self._loop.create_task(self._succeed(self._lose(reason), relapses))
 
-    async def _succeed(self, children: Iterable[ChildProcess]) -> KeeperClient | None:
+    async def _succeed(self, children: Sequence[ChildProcess], relapses: int) -> KeeperClient | None:
         """Entrust them to the keeper that there is now, and end those for which it cannot be done."""
         try:
-            successor = await KeeperClient.connect(self._folder)
-        except KeeperUnavailable as error:
+            successor = await with_descriptors(lambda: KeeperClient.connect(self._folder), _START_TIMEOUT_S)
+        except (KeeperUnavailable, OSError) as error:
             _log.error("Their sessions are ended: %s", error)
             await _end(children)
             return None
+        # All at once are its own: should it die in the midst, the one that comes after it gets them.
+        successor._children = {child.key: child for child in children}
+        successor._entrusted_at, successor._relapses = self._loop.time(), relapses
         orphans = []
         for child in children:
             try:
-                await successor._entrust(child)
-            except TerminalError as error:
+                await with_descriptors(partial(successor._entrust, child), _START_TIMEOUT_S)
+            except HeldElsewhere as error:  # not ours any more, so not ours to end
+                _log.error("Session %s is given up: %s", child.key, error)
+                del successor._children[child.key]
+                child.give_up()
+            except (TerminalError, OSError) as error:
+                if successor.lost:
+                    break
                 _log.error("Session %s is ended: %s", child.key, error)
+                del successor._children[child.key]
                 orphans.append(child)
+        if successor.lost:
+            for child in children:
+                child.keeper = successor
         await _end(orphans)
         return successor
 
@@ -333,6 +363,6 @@ class KeeperClient:
         return children
 
 
-async def _end(children: Iterable[ChildProcess]) -> None:
+async def _end(children: Sequence[ChildProcess]) -> None:
     """End children that have no keeper."""
     await asyncio.gather(*(child.end_without_keeper() for child in children))

@@ -241,19 +241,29 @@ class TerminalSession:
     async def leave(self) -> None:
         """Give up following a session that was spawned with an ``about``; the program goes on.
 
-        Clients are detached; what is typed from now on raises ``TerminalClosed``. Raises ``KeeperUnavailable``.
+        Clients are detached; what is typed from now on raises ``TerminalClosed``. When the keeper dies meanwhile, the
+        session is left to the one that comes after it; one that ends meanwhile has ended.
         """
-        await self.wait_kept()
-        if self._redraw is not None:
-            self._redraw.cancel()
-            self._end_redraw()
         self._feeder.close()
-        self._loop.remove_reader(self._child.doorbell)
         for attachment in list(self._attachments):
             attachment.detach()
         self._screen.close()
+        if not self.closed:
+            self._loop.remove_reader(self._child.doorbell)
+        while not self.closed:
+            await self.wait_kept()
+            if self._redraw is not None:
+                self._redraw.cancel()
+                self._end_redraw()
+            try:
+                await self._child.keeper.leave(self._child)
+                break
+            except TerminalClosed:
+                await self.wait_closed()
+            except KeeperUnavailable:
+                if not self.lost:
+                    raise
         self._journal.close()
-        await self._child.keeper.leave(self._child)
 
     def discard(self) -> None:
         """Delete the journal of a closed session; the screen is gone then, and so is the output but for the clients

@@ -67,6 +67,12 @@ class ChildProcess:
                 os.close(lock)
             self._pidfd = -1
 
+    def give_up(self) -> None:
+        """Say that it has ended, as far as we are concerned: another server follows it."""
+        self.ending = True
+        self.forget()
+        self.exit.set_result(ExitNotice(None))
+
     async def end_without_keeper(self) -> None:
         """End the child in the dead keeper's stead, and only then say that it has ended."""
         self.ending = True

@@ -13,6 +13,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 PROTOCOL_VERSION = 4
@@ -108,24 +109,26 @@ class Channel:
         return [self._received.popleft() for _ in range(count)]
 
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
-        """Queue a message and send what the socket takes; the descriptors are duplicated and stay the caller's."""
+        """Send a message, or queue what the socket does not take; the descriptors stay the caller's.
+
+        Raises:
+            FrameError: The message is too large.
+            OSError: It has to be queued, and there are no descriptors left to duplicate ``fds``.
+        """
         if fds:
             message = {**message, "fds": len(fds)}
-        self._outgoing.append((memoryview(encode(message)), tuple(os.dup(fd) for fd in fds)))
-        self.flush()
+        view = memoryview(encode(message))
+        sent = 0 if self._outgoing else self._transmit(view, fds)
+        if sent < len(view):
+            self._outgoing.append((view[sent:], () if sent else _duplicate(fds)))
 
     def flush(self) -> bool:
         """Send what the socket takes and return whether nothing is left; a peer that is gone shows at ``receive``."""
         while self._outgoing:
             view, fds = self._outgoing[0]
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-            try:
-                sent = self.sock.sendmsg([view], rights, socket.MSG_NOSIGNAL)
-            except BlockingIOError:
+            sent = self._transmit(view, fds)
+            if not sent:
                 return False
-            except ConnectionError:
-                self._drop_outgoing()
-                return True
             for fd in fds:
                 os.close(fd)
             if sent < len(view):
@@ -134,14 +137,31 @@ class Channel:
                 self._outgoing.popleft()
         return True
 
+    def _transmit(self, view: memoryview, fds: Sequence[int]) -> int:
+        """Return how many bytes the socket takes; the descriptors go with the first."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            return self.sock.sendmsg([view], rights, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
+        except ConnectionError:
+            return len(view)
+
     def close(self) -> None:
         """Close the socket and every descriptor that is still in transit."""
-        self._drop_outgoing()
+        while self._outgoing:
+            for fd in self._outgoing.popleft()[1]:
+                os.close(fd)
         while self._received:
             os.close(self._received.popleft())
         self.sock.close()
 
-    def _drop_outgoing(self) -> None:
-        while self._outgoing:
-            for fd in self._outgoing.popleft()[1]:
-                os.close(fd)
+
+def _duplicate(fds: Sequence[int]) -> tuple[int, ...]:
+    duplicates: list[int] = []
+    with ExitStack() as undo:
+        for fd in fds:
+            duplicates.append(os.dup(fd))
+            undo.callback(os.close, duplicates[-1])
+        undo.pop_all()
+    return tuple(duplicates)
