@@ -59,10 +59,7 @@ async def raise_fence(db: Database, project_id: ObjectId, fence: int) -> None:
         if name in _STAMPED:
             before = {"output_project_id": project_id, "seq": {"$lt": seq}}
             await db[name].update_many(before, {"$max": {"fence": fence}})
-    await db.wx_projects.update_one({"_id": project_id}, {"$max": {"fence": fence}}, upsert=True)
-    await db.output_projects.update_one({"_id": project_id}, _LATER)
-    pending = {"output_project_id": project_id, "status": {"$in": ["pending", None]}}
-    await db.milestones.update_many(pending, _LATER)
+    await _raise_single(db, project_id, fence)
 
 
 async def update_shared(
@@ -101,3 +98,11 @@ async def _append_barrier(documents: Documents, project_id: ObjectId, fence: int
         except DuplicateKeyError:
             continue
         return int(barrier["seq"])
+
+
+async def _raise_single(db: Database, project_id: ObjectId, fence: int) -> None:
+    """Keep smaller numbers out of the documents that are not numbered."""
+    await db.wx_projects.update_one({"_id": project_id}, {"$max": {"fence": fence}}, upsert=True)
+    await db.output_projects.update_one({"_id": project_id}, _LATER)
+    pending = {"output_project_id": project_id, "status": {"$in": ["pending", None]}}
+    await db.milestones.update_many(pending, _LATER)
