@@ -20,6 +20,7 @@ from wxcode_jupyter.store.documents import Document
 from wxcode_jupyter.store.mongo_access import Database
 from wxcode_jupyter.store.mongo_leases import MongoLeases
 from wxcode_jupyter.store.mongo_projects import MongoProjects
+from wxcode_jupyter.store.mongo_transcripts import MongoTranscripts
 from wxcode_jupyter.store.mongo_work import MongoWork
 
 _NUMBERED = ("wx_commands", "wx_claude_sessions", "wx_events")
@@ -217,7 +218,7 @@ class ModelDatabase:
         return other
 
 
-class ModelStore(MongoProjects, MongoWork, MongoLeases):
+class ModelStore(MongoProjects, MongoWork, MongoTranscripts, MongoLeases):
     """The store for MongoDB, on a modelled one: all its code but for the connection."""
 
     def __init__(self, database: ModelDatabase) -> None:
