@@ -44,6 +44,17 @@ def is_free(lease: Lease | None, ours: Holder) -> bool:
     return ours.machine_id is not None and (ours.host, ours.machine_id) == (theirs.host, theirs.machine_id)
 
 
+async def seize(store: Store, project_id: str, ours: Holder, *, force: bool = False) -> Lease:
+    """Take a project's lease for ``ours``, who holds the lock on its place. Raises what ``Leases.take`` raises."""
+    while True:
+        found = await _look(store, project_id, ours, force=force)
+        lease = await store.take_lease(project_id, ours, over=found.fence if found is not None else 0)
+        if lease is not None:
+            if not is_free(found, ours):
+                log.warning("Project %s: taken by force from %s.", project_id, found)
+            return lease
+
+
 class Leases:
     """Takes leases for one server.
 
@@ -60,7 +71,7 @@ class Leases:
 
     async def check(self, project_id: str, place: str, *, force: bool = False) -> None:
         """Raise what ``take`` would raise now; nothing is taken."""
-        await self._find(project_id, self._describe(place), force=force)
+        await _look(self._store, project_id, self._describe(place), force=force)
 
     async def take(self, project_id: str, place: str, *, force: bool = False) -> Tenure:
         """Take the project's lease; the caller holds the lock on its place, `places.place_of`.
@@ -72,22 +83,8 @@ class Leases:
             HeldElsewhere: Another host's server has it.
             StoreUnavailable: Who has it cannot be known now.
         """
-        ours = self._describe(place)
-        while True:
-            over = await self._find(project_id, ours, force=force)
-            lease = await self._store.take_lease(project_id, ours, over=over)
-            if lease is not None:
-                return Tenure(self._store, lease, self._config.lease_renewal_s)
-
-    async def _find(self, project_id: str, ours: Holder, *, force: bool) -> int:
-        """Return the number to take the lease over. Raises ``HeldElsewhere``."""
-        lease = await self._store.get_lease(project_id)
-        if not is_free(lease, ours):
-            assert lease is not None
-            if not force:
-                raise _held(lease)
-            log.warning("Project %s: taken by force from %s.", project_id, lease.holder)
-        return lease.fence if lease is not None else 0
+        lease = await seize(self._store, project_id, self._describe(place), force=force)
+        return Tenure(self._store, lease, self._config.lease_renewal_s)
 
     def _describe(self, place: str) -> Holder:
         machine, server, found = self._config.machine, self._holder(), os.stat(place)
@@ -155,6 +152,14 @@ class Tenure:
             if not held:
                 self.displaced()
                 return
+
+
+async def _look(store: Store, project_id: str, ours: Holder, *, force: bool) -> Lease | None:
+    """Return the lease as it is where ``ours`` may take it. Raises ``HeldElsewhere``."""
+    lease = await store.get_lease(project_id)
+    if lease is not None and not force and not is_free(lease, ours):
+        raise _held(lease)
+    return lease
 
 
 def _held(lease: Lease) -> HeldElsewhere:

@@ -69,6 +69,12 @@ class Outbox:
         return not self._writes
 
     async def _run(self) -> None:
+        while self._writes:
+            await self._write_all()
+            async with self._done:
+                self._done.notify_all()
+
+    async def _write_all(self) -> None:
         failures = 0
         while self._writes:
             write = self._writes[0]
@@ -89,6 +95,3 @@ class Outbox:
                 failures = 0
             if self._writes and self._writes[0] is write:  # else all that waited was given up meanwhile
                 self._writes.popleft()
-            if not self._writes:
-                async with self._done:
-                    self._done.notify_all()

@@ -19,7 +19,8 @@ Fencing: what a session writes goes through ``fenced(n)``, the same store with t
 process and however long it was on its way: it raises ``Displaced``. Writes without a number are users' (a command
 queued, a project renamed) and ask for no lease. What a fence covers: ``update_project``, ``set_limited_until``, both
 writes of the conversation id, ``append_lineage``, ``mark_born``, ``move_milestone`` of a pending one, ``move_command``,
-``append_event``. Why that holds without transactions is argued in `docs/ownership.md`.
+``append_event``. ``append_transcript`` is refused as well, but one that was on its way may still append what the holder
+had been told before. Why that holds without transactions is argued in `docs/ownership.md`.
 """
 
 from __future__ import annotations

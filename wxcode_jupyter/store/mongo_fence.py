@@ -13,6 +13,8 @@ So the number is compared in the very document that is written, or in the one be
   (`update_shared`); `raise_fence`, after the lease was taken, moves ``updated_at`` by a millisecond. Whoever read
   before that does not match, and whoever reads after it finds the lease taken.
 
+Of transcripts' copies only the lease is looked at before (`check_lease`): they are compared by their digest anyway.
+
 Barriers stay: a ``seq`` that were free again could be had by somebody who read long ago.
 """
 
@@ -52,6 +54,12 @@ def check(document: Document, fence: int | None, project_id: str) -> None:
         raise displaced(project_id, fence)
 
 
+async def check_lease(db: Database, project_id: ObjectId, fence: int | None) -> None:
+    """Raise ``Displaced`` where somebody has taken the lease; what is written next may be too late all the same."""
+    if fence is not None:
+        check(await db.wx_leases.find_one({"_id": project_id}) or {}, fence, str(project_id))
+
+
 async def raise_fence(db: Database, project_id: ObjectId, fence: int) -> None:
     """Keep everything out that carries a smaller number; the lease has this one already. May be repeated."""
     for name in _NUMBERED:
@@ -59,10 +67,7 @@ async def raise_fence(db: Database, project_id: ObjectId, fence: int) -> None:
         if name in _STAMPED:
             before = {"output_project_id": project_id, "seq": {"$lt": seq}}
             await db[name].update_many(before, {"$max": {"fence": fence}})
-    await db.wx_projects.update_one({"_id": project_id}, {"$max": {"fence": fence}}, upsert=True)
-    await db.output_projects.update_one({"_id": project_id}, _LATER)
-    pending = {"output_project_id": project_id, "status": {"$in": ["pending", None]}}
-    await db.milestones.update_many(pending, _LATER)
+    await _raise_single(db, project_id, fence)
 
 
 async def update_shared(
@@ -77,9 +82,8 @@ async def update_shared(
     if fence is None:
         return await documents.find_one_and_update({**key, **query}, change, return_document=True)
     while (before := await documents.find_one(key)) is not None:
-        project_id = before.get("output_project_id", before["_id"])  # a milestone's, or the project's own
-        lease = await documents.database.wx_leases.find_one({"_id": project_id}) or {}
-        check(lease, fence, str(project_id))
+        project_id: Any = before.get("output_project_id", before["_id"])  # a milestone's, or the project's own
+        await check_lease(documents.database, project_id, fence)
         as_read: dict[str, Any] = {"updated_at": before.get("updated_at")}
         found = {**key, **query, **as_read}
         if (after := await documents.find_one_and_update(found, change, return_document=True)) is not None:
@@ -101,3 +105,11 @@ async def _append_barrier(documents: Documents, project_id: ObjectId, fence: int
         except DuplicateKeyError:
             continue
         return int(barrier["seq"])
+
+
+async def _raise_single(db: Database, project_id: ObjectId, fence: int) -> None:
+    """Keep smaller numbers out of the documents that are not numbered."""
+    await db.wx_projects.update_one({"_id": project_id}, {"$max": {"fence": fence}}, upsert=True)
+    await db.output_projects.update_one({"_id": project_id}, _LATER)
+    pending = {"output_project_id": project_id, "status": {"$in": ["pending", None]}}
+    await db.milestones.update_many(pending, _LATER)

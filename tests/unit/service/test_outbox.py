@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from wxcode_jupyter.errors import NotFound, StoreUnavailable
+from wxcode_jupyter.errors import Displaced, NotFound, StoreUnavailable
 from wxcode_jupyter.service.outbox import Outbox
 
 
@@ -150,3 +150,52 @@ class TestClose:
 
     async def test_of_an_unused_one(self) -> None:
         assert await Outbox().close() is True
+
+
+async def test_writes_that_are_refused_because_the_project_is_anothers_are_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, outbox, told = FlakyStore(Displaced("another server has it")), Outbox(), []
+
+    def on_displaced() -> None:
+        told.append(outbox.pending)
+        outbox.put(store.write("the last word"))
+
+    outbox.on_displaced = on_displaced
+    for name in "abc":
+        outbox.put(store.write(name))
+    await outbox.flush()
+    assert (told, store.attempts, store.taken) == ([0], ["a", "the last word"], ["the last word"])
+    assert caplog.records == [], "whoever is told says so"
+
+
+async def test_what_is_given_up_during_a_write_is_not_made_after_it() -> None:
+    outbox, made = Outbox(), []
+
+    async def first() -> None:
+        made.append("first")
+        outbox.give_up()
+        outbox.put(last)
+
+    async def left() -> None:
+        made.append("left")
+
+    async def last() -> None:
+        made.append("last")
+
+    outbox.put(first)
+    outbox.put(left)
+    await outbox.flush()
+    assert made == ["first", "last"]
+
+
+async def test_who_waits_for_writes_that_are_given_up_waits_no_longer() -> None:
+    store, outbox = FlakyStore(), Outbox()
+    store.reachable.clear()
+    outbox.put(store.write("a"))
+    flushing = asyncio.create_task(outbox.flush())
+    while not store.attempts:
+        await asyncio.sleep(0)
+    outbox.give_up()
+    await flushing
+    assert store.taken == []

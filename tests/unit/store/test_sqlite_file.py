@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
-from wxcode_jupyter.models import Event, OutputProject, ProjectOptions, TranscriptChunk, now
+from wxcode_jupyter.models import Event, Holder, OutputProject, ProjectOptions, TranscriptChunk, now
 from wxcode_jupyter.store.sqlite import SqliteStore
 from wxcode_jupyter.store.sqlite_file import FORMAT_VERSION
 from wxcode_jupyter.testing.store_conformance import values
@@ -237,3 +237,15 @@ async def test_a_file_that_was_made_before_a_column_was_added_gets_it(connect: C
     assert moved is not None
     assert moved.resets_at is not None
     assert moved.missing == "a plan"
+
+
+async def test_a_file_that_was_made_before_there_were_leases_gets_their_table(connect: Connect, path: Path) -> None:
+    store = connect(path)
+    await store.open()
+    project = await values.add_project(store)
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE leases")
+    await store.open()
+    assert await store.get_lease(project.id) is None
+    assert await store.take_lease(project.id, Holder("here"), over=0) is not None

@@ -21,6 +21,7 @@ from ...models import (
     Milestone,
     MilestoneStatus,
     ProjectStatus,
+    TranscriptChunk,
 )
 from ...store.base import Store
 from .values import OpenAnother, add_project
@@ -195,6 +196,15 @@ class LeasePromises:
                 await write()
             assert (refused.value.project_id, refused.value.fence) == (held.project_id, 1), name
         assert await held.everything() == before
+
+    async def test_a_displaced_holder_copies_no_transcript(self, store: Store) -> None:
+        held = await Held.made(store)
+        text = TranscriptChunk(held.project_id, "first", 0, 0, 1, "digest", b"compressed")
+        await taken(store, held.project_id, THERE, over=1)
+        with pytest.raises(Displaced):
+            await store.fenced(1).append_transcript(text)
+        assert await store.transcript_end(held.project_id, "first") is None
+        assert await store.fenced(2).append_transcript(text)
 
     async def test_what_users_write_afterwards_lets_nobody_in(self, store: Store) -> None:
         held = await Held.made(store)
