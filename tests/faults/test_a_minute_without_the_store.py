@@ -99,7 +99,7 @@ def finished_at(job: Job, command_id: str) -> datetime:
 
 def assert_story(events: Sequence[Event], began: datetime, back: datetime) -> None:
     """What happened is told once, in its order and with its time; nothing else is."""
-    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert [event.seq for event in events] == sorted({event.seq for event in events})
     assert count(events, "session_started", "tool_started", "tool_finished", "session_ended") == [1, 1, 1, 0]
     assert count(events, "prompt_submitted", "assistant_message") == [3, 3]
     fates = [(event.data["command_id"], event.type) for event in events if event.type.startswith("command_")]

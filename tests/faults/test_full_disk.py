@@ -13,7 +13,7 @@ from tests.server.wxterm_socket import WxtermSocket
 from tests.support.faults import full_disk, keeper_of
 from tests.support.kept import Servers, begin
 from tests.support.terminal import until
-from wxcode_jupyter.protocol.wxterm import Snapshot
+from wxcode_jupyter.protocol.wxterm import Snapshot, State
 
 
 async def test_under_the_journal(tmp_path: Path) -> None:
@@ -31,7 +31,13 @@ async def test_under_the_journal(tmp_path: Path) -> None:
             for each in (client, fast):
                 await each.wait_text("before")
             with full_disk(keeper_of(tmp_path / "home"), server.pid):
-                await client.type("seq 1000000 1001000; mkdir typed\r")
+                await client.type(
+                    "until rmdir stop 2> /dev/null; do seq 1000000 1001000; sleep 0.1; done; mkdir typed\r"
+                )
+                while "being lost" not in (await fast.wait(State)).message:
+                    pass
+                assert "being lost" in api.json("GET", session)["message"]
+                (typed.parent / "stop").mkdir()
                 await until(typed.exists, 40)
             await client.type("echo af''ter\r")
             for each in (client, fast):
@@ -42,6 +48,7 @@ async def test_under_the_journal(tmp_path: Path) -> None:
         assert int(lost["message"].split()[0]) > 1001 * 8
         assert "1000999" not in client.text
         assert len(fast.of(Snapshot)) == 2, "what it lacks is nowhere: it gets the screen as it is"
+        await until(lambda: api.json("GET", session)["message"] == "")
         assert "after" in api.get(f"{project}/screen").text
         assert api.json("GET", session)["pid"] == pid
         api.json("DELETE", session)

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.conversation import asked
 from tests.support.faults import FAULT_CLI_VERSIONS, LONG
 from tests.support.job import Job
 from tests.support.kept import lasting
+from tests.support.mid_turn import LONG_STORY, begin_turn
 from tests.support.server import WxServer
-from wxcode_jupyter.models import CommandStatus, SessionState
 from wxcode_jupyter.terminal.process import KeeperClient
-from wxcode_jupyter.testing.scripted_model import Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(240)]
 
@@ -24,14 +22,8 @@ MOMENTS = [0, 100, *([0, 1, 2, 5, 10, 50, 100, 500, 1000] if LONG else [])]
 
 @pytest.mark.parametrize("cli_version", FAULT_CLI_VERSIONS)
 def test_the_next_one_goes_on(tmp_path: Path, cli_version: str) -> None:
-    rules = [Rule("long", [Say("the end of it", gate="end")])]
-    with lasting(tmp_path, cli_version, rules=rules) as job:
-        project = job.project()
-        job.ask(project, "an earlier one")
-        command = job.client.send(project, "a long story")
-        waiting = job.client.send(project, "and then?")
-        job.until_status(command, CommandStatus.ACCEPTED)
-        before = job.client.session(project)
+    with lasting(tmp_path, cli_version, rules=[LONG_STORY]) as job:
+        turn = begin_turn(job, "an earlier one")
         job.server.kill()
         for number, moment in enumerate(MOMENTS):
             server = job.new_server(job.server.store_url, **job.server.options)
@@ -40,14 +32,10 @@ def test_the_next_one_goes_on(tmp_path: Path, cli_version: str) -> None:
                 job.model.gate("end").set()
 
         job.restart(kill=True)
-        assert job.done(command).last_message == "the end of it"
-        job.done(waiting)
-        now = job.until_state(project, SessionState.IDLE)
-        assert (now.pid, now.claude_session_id) == (before.pid, before.claude_session_id)
-        assert asked(job) == job.model.prompts == ["an earlier one", "a long story", "and then?"]
-        events = job.client.events(project)
+        turn.goes_on(job)
+        events = job.client.events(turn.project)
         told = [event.type for event in events]
-        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert [event.seq for event in events] == sorted({event.seq for event in events})
         assert told.count("session_started") == 1
         assert told.count("command_completed") == told.count("command_delivering") == 3
         assert 1 <= told.count("session_taken_over") <= len(MOMENTS) + 1

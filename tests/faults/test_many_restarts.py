@@ -40,7 +40,7 @@ class Traces:
 
 
 @pytest.mark.cli
-@pytest.mark.timeout(600 if LONG else 180)
+@pytest.mark.timeout(1800 if LONG else 180)
 @pytest.mark.parametrize("cli_version", FAULT_CLI_VERSIONS)
 def test_of_jupyter_and_the_real_claude(tmp_path: Path, cli_version: str) -> None:
     with lasting(tmp_path, cli_version) as job:

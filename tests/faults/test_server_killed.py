@@ -10,10 +10,11 @@ import pytest
 from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import Job, alive, command_line_of, until
+from tests.support.mid_turn import ENDLESS_STORY, begin_turn
 from tests.support.mongod import Mongod
 from tests.support.outage import clear_during_an_outage, lineage
 from tests.support.processes import processes_of
-from wxcode_jupyter.models import Command, CommandStatus, SessionState
+from wxcode_jupyter.models import Command, CommandStatus
 from wxcode_jupyter.testing.scripted_model import Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
@@ -21,26 +22,12 @@ pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
 
 @each_cli
 def test_in_mid_turn(tmp_path: Path, cli_version: str) -> None:
-    with Job(tmp_path, cli_version, rules=[Rule("long", [Say("one\n\ntwo", hold="never")])]) as job:
-        project = job.project()
-        job.ask(project, "an earlier one")
-        command = job.client.send(project, "a long story")
-        waiting = job.client.send(project, "and then?")
-        job.until_status(command, CommandStatus.ACCEPTED)
-        before = job.client.session(project)
-        assert before.pid is not None
-
+    with Job(tmp_path, cli_version, rules=[ENDLESS_STORY]) as job:
+        turn = begin_turn(job, "an earlier one")
         job.restart(kill=True)
-        until(lambda: not alive(before.pid or 0), timeout_s=10.0)
-        assert job.client.session(project).state is SessionState.STOPPED
-        after = job.client.start_session(project)
-        assert after.claude_session_id == before.claude_session_id
-        line = command_line_of(after.pid)
-        assert line[line.index("--resume") + 1] == before.claude_session_id
-        job.until_status(command, CommandStatus.INTERRUPTED)
-        job.done(waiting)
-        assert asked(job) == ["an earlier one", "a long story", "and then?"] == job.model.prompts
-        assert job.transcripts() == [before.claude_session_id]
+        until(lambda: not alive(turn.before.pid or 0), timeout_s=10.0)
+        line = command_line_of(turn.is_resumed(job).pid)
+        assert line[line.index("--resume") + 1] == turn.before.claude_session_id
         until(lambda: len(keepers(job)) == 1)
 
 

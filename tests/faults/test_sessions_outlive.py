@@ -11,6 +11,7 @@ from tests.support.cli import each_cli
 from tests.support.conversation import asked
 from tests.support.job import alive, until
 from tests.support.kept import lasting
+from tests.support.mid_turn import LONG_STORY, SAID, begin_turn
 from wxcode_jupyter.models import CommandStatus, SessionState
 from wxcode_jupyter.testing.scripted_model import Rule, Say
 
@@ -19,31 +20,20 @@ pytestmark = [pytest.mark.cli, pytest.mark.timeout(180)]
 
 @each_cli
 def test_a_turn_ends_while_nobody_is_there(tmp_path: Path, cli_version: str) -> None:
-    rules = [Rule("long", [Say("once upon a time, and so on", gate="end")])]
-    with lasting(tmp_path, cli_version, rules=rules) as job:
-        project = job.project()
-        job.ask(project, "an earlier one")
-        command = job.client.send(project, "a long story")
-        after = job.client.send(project, "and then?")
-        job.until_status(command, CommandStatus.ACCEPTED)
-        before = job.client.session(project)
+    with lasting(tmp_path, cli_version, rules=[LONG_STORY]) as job:
+        turn = begin_turn(job, "an earlier one")
         job.server.kill()
         job.model.gate("end").set()
         [transcript] = job.home.transcripts(job.workspace)
-        until(lambda: "and so on" in transcript.read_text())
+        until(lambda: SAID in transcript.read_text())
         job.restart(kill=True)
-        ended = job.done(command)
-        assert (ended.outcome, ended.last_message) == ("finished", "once upon a time, and so on")
-        job.done(after)
-        now = job.until_state(project, SessionState.IDLE)
-        assert (now.pid, now.claude_session_id) == (before.pid, before.claude_session_id)
-        assert "once upon a time" in job.client.screen(project)
-        assert asked(job) == job.model.prompts == ["an earlier one", "a long story", "and then?"]
-        told = [event.type for event in job.client.events(project)]
+        now = turn.goes_on(job)
+        assert SAID in job.client.screen(turn.project)
+        told = [event.type for event in job.client.events(turn.project)]
         assert told.count("session_started") == 1
         assert told.count("session_taken_over") == 1
         assert told.count("command_completed") == 3
-        job.client.stop(project)
+        job.client.stop(turn.project)
         until(lambda: not alive(now.pid or 0))
 
 

@@ -34,5 +34,6 @@ def clear_during_an_outage(job: Job, mongod: Mongod) -> tuple[Project, TerminalC
 def lineage(url: str, project_id: str) -> list[tuple[object, object]]:
     """Return the conversation ids of a project and their causes, as the database has them; the url names it."""
     with pymongo.MongoClient[dict[str, object]](url) as client:
-        rows = client.get_default_database()["wx_claude_sessions"].find({"output_project_id": ObjectId(project_id)})
+        of_project = {"output_project_id": ObjectId(project_id), "barrier": None}
+        rows = client.get_default_database()["wx_claude_sessions"].find(of_project)
         return [(row["claude_session_id"], row["cause"]) for row in rows.sort("seq", 1)]

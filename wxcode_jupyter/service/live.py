@@ -39,6 +39,9 @@ _HURRY_S = 2.0  # how long it is looked every 20 ms for what is about to be hear
 _LAST_SCREEN_S = 5.0  # how long the last screen is waited for
 _TRUST_SETTLES_S = 3.0  # how long an answered trust screen may take to go away
 _UNKNOWN = "No conversation found with session ID"
+_LOSING = (
+    "What Claude Code prints is being lost: the disk is full. It works on; make room, and the screen is drawn again."
+)
 
 
 class LiveSession:
@@ -128,7 +131,9 @@ class LiveSession:
             cols=size.cols,
             background=self._turns.background,
             attention=self._attention,
-            message=self._message or (self._attention.message if self._attention else ""),
+            message=self._message
+            or (self._attention.message if self._attention else "")
+            or (_LOSING if self.terminal.losing else ""),
             screen=self._watch.text if self.state in (SessionState.EXITED, SessionState.ATTENTION) else None,
         )
 

@@ -46,6 +46,7 @@ from typing import Any
 
 from wxcode_jupyter.terminal import rendezvous
 from wxcode_jupyter.terminal.child import Child
+from wxcode_jupyter.terminal.complaint import complain
 from wxcode_jupyter.terminal.ownership import WorkspaceLock, WorkspaceLocked
 from wxcode_jupyter.terminal.reactor import READABLE, WRITABLE, Reactor, Timer
 from wxcode_jupyter.terminal.wire import PROTOCOL_VERSION, Channel, FrameError
@@ -80,7 +81,7 @@ class Connection:
         try:
             self.channel.send(message, fds)
         except OSError as error:  # no descriptors left
-            sys.stderr.write(f"keeper: an answer cannot be sent: {error}\n")
+            complain(f"keeper: an answer cannot be sent: {error}")
             self._keeper.reactor.later(0, self.close)
             return
         if self.channel.backlog > _MAX_BACKLOG_BYTES:
@@ -113,7 +114,7 @@ class Connection:
             for message in messages or ():
                 self._answer(message)
         except FrameError as error:
-            sys.stderr.write(f"keeper: {error}\n")
+            complain(f"keeper: {error}")
             messages = None
         if messages is None:
             self.close()
@@ -318,8 +319,8 @@ class Keeper:
             check = self.reactor.later(rest_s, lambda: self._end_when_silent(child, since, limit_s))
             self._silences[child.journal_dir] = check
         else:
-            sys.stderr.write(
-                f"keeper: {child.owns[-1]}: no server came, and nothing was written, for {limit_s:g} s; it is ended\n"
+            complain(
+                f"keeper: {child.owns[-1]}: no server came, and nothing was written, for {limit_s:g} s; it is ended"
             )
             child.hang_up()
 
@@ -365,13 +366,13 @@ class Keeper:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:  # no descriptors left: look again when some may have been closed
-            sys.stderr.write(f"keeper: a connection cannot be accepted: {error}\n")
+            complain(f"keeper: a connection cannot be accepted: {error}")
             self.reactor.forget(self._listener.fileno())
             self.reactor.later(_ACCEPT_RETRY_S, lambda: self.reactor.watch(self._listener.fileno(), self._accept))
             return
         _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if uid != os.geteuid():
-            sys.stderr.write(f"keeper: refused a connection of user {uid}\n")
+            complain(f"keeper: refused a connection of user {uid}")
             sock.close()
             return
         self._connections.add(Connection(self, sock))

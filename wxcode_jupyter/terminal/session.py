@@ -21,6 +21,7 @@ from .attachment import Attachment, Role
 from .emulation import Emulation
 from .feeder import Feeder
 from .journal import Chunk, JournalReader, SizeChange, SizeRecord
+from .loss import LossWatch
 from .screen import ScreenView, Snapshot
 from .spawned import ChildProcess, ExitNotice
 from .subscribers import Subscribers
@@ -69,6 +70,7 @@ class TerminalSession:
         self._wanted_size = self.size
         self._redraw: asyncio.TimerHandle | None = None
         self._replays = False
+        self._loss = LossWatch()
         self._subscribers = Subscribers()
         self._client_watchers = Subscribers()
         self._snapshots: dict[int, asyncio.Future[Snapshot]] = {}  # by history rows, the newest
@@ -88,6 +90,11 @@ class TerminalSession:
     def lost(self) -> bool:
         """Whether the keeper has died: another one is about to follow the child, or else it is ended and closed."""
         return self._child.keeper.lost
+
+    @property
+    def losing(self) -> bool:
+        """Whether what the child prints is being lost, because the disk is full; until more of it is kept."""
+        return self._loss.losing
 
     @property
     def clients(self) -> int:
@@ -172,7 +179,7 @@ class TerminalSession:
         return self._subscribers.add(callback)
 
     def watch_clients(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called when a client has come or gone; return how to stop that."""
+        """Have ``callback`` called when a client has come or gone, or ``losing`` changes; return how to stop that."""
         return self._client_watchers.add(callback)
 
     def attach(self, role: Role | str, size: TermSize | None = None, offset: int | None = None) -> Attachment:
@@ -329,7 +336,14 @@ class TerminalSession:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._child.doorbell)
             self.active_at = datetime.now(UTC)
+            if self._loss.rung(self._loop.time(), lambda: self.head):
+                self._tell_loss()
         self._announce()
+
+    def _tell_loss(self) -> None:
+        if self.losing:
+            _log.error("Session %s: its output is being lost; the disk of %s may be full.", self.key, self._journal_dir)
+        self._client_watchers.call()
 
     def _announce(self) -> None:
         for attachment in list(self._attachments):
