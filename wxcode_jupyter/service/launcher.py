@@ -234,7 +234,7 @@ class Launcher:
         trust: bool = False,
         takes_over: TakenOver | None = None,
     ) -> Launched:
-        keepsake = Keepsake(self._store, project.id)
+        keepsake = Keepsake(tenure.store, project.id)
         recorder = Recorder(
             tenure.store,
             self._events.through(tenure.store),

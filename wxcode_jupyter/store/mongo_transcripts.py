@@ -8,6 +8,7 @@ from ..models import TranscriptChunk, TranscriptEnd
 from .documents import Document, check_text
 from .mongo_access import Database, MongoAccess, require
 from .mongo_documents import from_mongo, object_id, to_mongo
+from .mongo_fence import check
 
 _LAST_FIRST = (("generation", -1), ("offset", -1))
 
@@ -21,6 +22,9 @@ class MongoTranscripts(MongoAccess):
         conversation = {name: document[name] for name in ("output_project_id", "claude_session_id")}
         async with self._reach() as db:
             await require(db.output_projects, chunk.output_project_id, "output project", {"_id": True})
+            if self.fence is not None:
+                lease = await db.wx_leases.find_one({"_id": document["output_project_id"]}, {"fence": True})
+                check(lease or {}, self.fence, chunk.output_project_id)
             if not chunk.follows(await _end(db, conversation)):
                 return False
             try:

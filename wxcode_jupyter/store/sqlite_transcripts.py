@@ -22,6 +22,7 @@ class SqliteTranscripts(SqliteAccess):
 
         def append(db: sqlite3.Connection) -> bool:
             require(db, "output_projects", chunk.output_project_id, "output project")
+            self._check_fence(db, chunk.output_project_id)
             if not chunk.follows(_end(db, conversation)):
                 return False
             insert(db, _TABLE, row)
