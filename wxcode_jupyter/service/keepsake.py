@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 
+from ..claude import transcript
 from ..claude.transcript import end_of_lines, open_to_read
-from ..errors import NotFound
-from ..models import TranscriptEnd
+from ..errors import NotFound, StoreError
+from ..models import ClaudeSession, TranscriptEnd
 from ..store.base import Store
 from .kept_text import CHUNK_BYTES, KeptText
 from .outbox import Outbox
@@ -119,6 +120,30 @@ async def restore(kept: KeptText, path: str) -> bool:
     if behind:
         await _complete(kept, end, path, size)
     return behind
+
+
+async def bring_back(
+    store: Store, data_dir: str, entry: ClaudeSession, environment: Mapping[str, str], workspace: str
+) -> str:
+    """Put a transcript where the CLI looks for it as it was last, from our link, else from the store; return where.
+
+    What cannot be brought back is logged: the CLI then says that it does not know the conversation.
+    """
+    project_id, session_id = entry.output_project_id, entry.claude_session_id
+    path = transcript.looked_for(environment, workspace, session_id, known=entry.transcript_path)
+    try:
+        linked = transcript.restore(path, transcript.folder_of_links(data_dir, project_id))
+    except OSError as error:  # another file system; what the store keeps does as well
+        log.warning("Project %s: %s cannot be linked back: %s", project_id, path, error)
+        linked = False
+    try:
+        restored = await restore(KeptText(store, project_id, session_id), path) or linked
+    except (OSError, StoreError) as error:
+        log.warning("Project %s: %s cannot be restored: %s", project_id, path, error)
+    else:
+        if restored:
+            log.info("Project %s: %s was gone, or behind, and was restored from the copy.", project_id, path)
+    return path
 
 
 async def _append(kept: KeptText, fd: int, size: int, generation: int, offset: int) -> None:
