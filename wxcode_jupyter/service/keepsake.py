@@ -85,13 +85,20 @@ async def copy(kept: KeptText, path: str) -> None:
         end = await kept.end()
         if end is not None and size < end.length and await kept.continues(end, fd, size):
             return
-        goes_on = end is not None and await asyncio.to_thread(_begins_with, fd, size, end)
-        if end is not None and not goes_on:
-            log.warning("Project %s: %s was replaced; what it was stays, too.", kept.project_id, path)
-        if end is not None and goes_on:
-            await _append(kept, fd, size, end.generation, end.length)
-        else:
-            await _append(kept, fd, size, 0 if end is None else end.generation + 1, 0)
+        hasher, generation, offset = sha256(), 0, 0
+        if end is not None:
+            await asyncio.to_thread(_feed, hasher.update, fd, min(end.length, size))
+            generation, offset = end.generation, end.length
+            if hasher.hexdigest() != end.digest:
+                log.warning("Project %s: %s was replaced; what it was stays, too.", kept.project_id, path)
+                hasher, generation, offset = sha256(), end.generation + 1, 0
+        while offset < size:
+            text = await asyncio.to_thread(os.pread, fd, min(CHUNK_BYTES, size - offset), offset)
+            hasher.update(text)
+            # Without text it was shortened, and if it is not taken somebody else copies: the next copy sees what is so.
+            if not text or not await kept.append(generation, offset, text, hasher.hexdigest()):
+                return
+            offset += len(text)
     finally:
         os.close(fd)
 
@@ -146,19 +153,6 @@ async def bring_back(
     return path
 
 
-async def _append(kept: KeptText, fd: int, size: int, generation: int, offset: int) -> None:
-    hasher = sha256()
-    if offset < size:
-        await asyncio.to_thread(_feed, hasher.update, fd, offset)
-    while offset < size:
-        text = await asyncio.to_thread(os.pread, fd, min(CHUNK_BYTES, size - offset), offset)
-        hasher.update(text)
-        # Without text it was shortened, and if it is not taken somebody else copies: the next copy sees what is there.
-        if not text or not await kept.append(generation, offset, text, hasher.hexdigest()):
-            return
-        offset += len(text)
-
-
 async def _write(kept: KeptText, end: TranscriptEnd, path: str) -> bool:
     await asyncio.to_thread(os.makedirs, os.path.dirname(path), mode=0o700, exist_ok=True)
     aside = f"{path}.{os.getpid()}.restoring"
@@ -184,13 +178,6 @@ async def _complete(kept: KeptText, end: TranscriptEnd, path: str, size: int) ->
         async for text in kept.lines(end):
             await asyncio.to_thread(file.write, text[max(0, size - offset) :])
             offset += len(text)
-
-
-def _begins_with(fd: int, size: int, end: TranscriptEnd) -> bool:
-    hasher = sha256()
-    if end.length <= size:
-        _feed(hasher.update, fd, end.length)
-    return end.length <= size and hasher.hexdigest() == end.digest
 
 
 def _feed(take: Callable[[bytes], None], fd: int, length: int) -> None:
