@@ -66,7 +66,8 @@ def test_a_transcript_that_is_gone_everywhere_comes_from_the_store(tmp_path: Pat
         assert len(links) == 1
         for each in (transcript, *links):
             shutil.rmtree(each.parent)
-        assert [each.kept for each in job.client.conversations(project)] == [True]
+        [listed] = job.client.conversations(project)
+        assert (listed.kept, listed.first_prompt) == (True, "to be kept in the store")
         job.ask(project, "are you there?")
         assert job.model.user_texts(job.model.turn_requests[-1]) == ["to be kept in the store", "are you there?"]
         assert job.transcripts() == [transcript.stem]

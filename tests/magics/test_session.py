@@ -179,3 +179,13 @@ def test_doctor(demo: Notebook) -> None:
     assert "npx @opengsd/gsd-core" in repr(report)
     words = [line.split("  ")[1].strip() for line in repr(report).splitlines()[1:]]
     assert words == ["ok", "MISSING", "TO DO"]
+
+
+def test_a_claude_beside_ours_is_told_of(demo: Notebook) -> None:
+    demo.run("%wx resume")
+    assert "in use beside" not in repr(demo.run("%wx status"))
+    session = next(iter(demo.api.sessions.values()))
+    session["beside"] = ["pid 77 on /dev/pts/3, since 2026-11-23 07:19 UTC"]
+    shown = repr(demo.run("%wx status"))
+    assert "pid 77 on /dev/pts/3" in shown
+    assert "end it" in shown

@@ -16,6 +16,7 @@ from ..errors import ConversationUnknown
 from ..models import Command, OutputProject
 from ..store.base import Store
 from .config import Config
+from .keepsake import bring_back
 
 _TIMEOUT_S = 120.0
 
@@ -43,8 +44,11 @@ async def cut_before(
         return "nothing of the milestone is in it."
     workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
     lineage = await store.load_lineage(project.id)
-    told = [entry.transcript_path for entry in lineage if entry.claude_session_id == first.claude_session_id]
-    old = transcript.find(environment, workspace, first.claude_session_id, known=next(filter(None, told), None))
+    entries = [entry for entry in lineage if entry.claude_session_id == first.claude_session_id]
+    told = next((entry.transcript_path for entry in entries if entry.transcript_path), None)
+    old = transcript.find(environment, workspace, first.claude_session_id, known=told)
+    if entries and not os.path.exists(old):  # noqa: ASYNC240 - one look at a local file
+        old = await bring_back(store, config.data_dir, entries[-1], environment, workspace)
     message = await asyncio.to_thread(_message_before, old, first.prompt_id)
     if message is None:
         return "it cannot be cut before the milestone, because it was compacted there or its transcript is gone."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import defaultdict
 
 from ..claude import transcript
-from ..errors import NotFound
+from ..errors import NotFound, StoreError, StoreUnavailable
 from ..models import ClaudeSession, Conversation, OutputProject
 from ..store.base import Store
 from .config import Config
 from .kept_text import KeptText
+
+log = logging.getLogger(__name__)
 
 _PAGE = 1000
 
@@ -30,8 +33,7 @@ class History:
         milestones = await self._milestones(project_id)
         found = []
         for entry in lineage:
-            path = await asyncio.to_thread(self._find, project, entry)
-            prompt = await asyncio.to_thread(transcript.first_prompt, path) if path else None
+            kept, prompt = await self._read(project, entry)
             found.append(
                 Conversation(
                     entry.claude_session_id,
@@ -39,12 +41,31 @@ class History:
                     entry.created_at,
                     current=entry is lineage[-1],
                     born=entry.born,
-                    kept=path is not None or await KeptText(self._store, project_id, entry.claude_session_id).exists(),
+                    kept=kept,
                     milestones=tuple(milestones[entry.claude_session_id]),
                     first_prompt=prompt,
                 )
             )
         return found
+
+    async def _read(self, project: OutputProject, entry: ClaudeSession) -> tuple[bool, str | None]:
+        """Say whether a transcript can be resumed, and what was asked first in it."""
+        if path := await asyncio.to_thread(self._find, project, entry):
+            return True, await asyncio.to_thread(transcript.first_prompt, path)
+        kept = KeptText(self._store, project.id, entry.claude_session_id)
+        if (end := await kept.end()) is None:
+            return False, None
+        try:
+            async for text in kept.lines(end):
+                for line in text.splitlines():
+                    if (said := transcript.parse(line)) is not None and said.kind == "prompt":
+                        return True, said.text
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            log.warning("Project %s: %s", project.id, error)
+            return False, None
+        return True, None
 
     def _find(self, project: OutputProject, entry: ClaudeSession) -> str | None:
         workspace = os.path.realpath(project.workspace_path)

@@ -2,7 +2,8 @@
 
 The conversations keep their ids, because the CLI knows them by nothing else, and their transcripts are put where the
 CLI looks for those of the new folder, which they name instead of the old one. One conversation must not run twice, so
-what this store or this HOME has already is refused; that it may also go on where it comes from cannot be seen here.
+what this store has already, or the CLI in that folder, is refused; that it may also go on where it comes from cannot be
+seen here.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Imports:
         self._events = events
         self._sessions = sessions
         self._projects = projects
+        self._turn = asyncio.Lock()  # of the same file that is imported twice at once, the second is refused
 
     async def load(self, file: IO[bytes], *, name: str | None = None, workspace_path: str | None = None) -> Imported:
         """Make a project of a file, under its own name, in a folder that may have the project's files already.
@@ -56,19 +58,22 @@ class Imports:
 
         Raises:
             InvalidBody: the file is damaged, hostile, of another version, or none.
-            ConversationExists: this store or this HOME has one of its conversations.
+            ConversationExists: this store has one of its conversations, or the CLI has it in that folder.
             NameTaken, FolderTaken, InvalidPath: the name or the folder cannot be had.
 
         Whatever is raised, nothing is left behind.
         """
         archive = await asyncio.to_thread(Archive, file)
         await asyncio.to_thread(archive.check)
-        await self._refuse_doubles(archive)
-        async with AsyncExitStack() as undo:
+        async with self._turn, AsyncExitStack() as undo:
+            await self._refuse_doubles(archive)
             project = await self._create(archive, name, workspace_path, undo)
             ids = await self._write_parts(archive, project)
-            await self._write_conversations(archive, project, undo)
+            paths = await self._write_conversations(archive, project, undo)
             undo.pop_all()
+        for path in paths:
+            links = transcript.folder_of_links(self._config.data_dir, project.id)
+            await asyncio.to_thread(transcript.keep, path, links)
         data = {"from": archive.project.workspace_path, "exported_at": archive.exported_at.isoformat()}
         await self._events.store_now(project.id, "imported", data)
         newest = archive.lineage[-1].claude_session_id if archive.lineage else None
@@ -159,9 +164,11 @@ class Imports:
     async def _free_id(self, identifier: str, get: Any) -> str:
         return identifier if await _is_free(get(identifier)) else self._store.new_id()
 
-    async def _write_conversations(self, archive: Archive, project: OutputProject, undo: AsyncExitStack) -> None:
+    async def _write_conversations(
+        self, archive: Archive, project: OutputProject, undo: AsyncExitStack
+    ) -> tuple[str, ...]:
+        """Write transcripts, then the lineage; return where the transcripts are."""
         environment = self._sessions.environment(project.workspace_path)
-        links = transcript.folder_of_links(self._config.data_dir, project.id)
         folder = os.path.basename(os.path.dirname(transcript.transcript_path(environment, project.workspace_path, "")))
         if archive.conversations and len(folder) > _FOLDER_LIMIT:
             raise InvalidPath(
@@ -173,14 +180,13 @@ class Imports:
         for session_id in archive.conversations:
             path = transcript.transcript_path(environment, project.workspace_path, session_id)
             await asyncio.to_thread(self._write_transcript, archive, session_id, path, project, undo)
-            undo.push_async_callback(asyncio.to_thread, _unlink, transcript.kept_at(links, session_id))
-            await asyncio.to_thread(transcript.keep, path, links)
             paths[session_id] = path
         for entry in archive.lineage:
             path = paths.get(entry.claude_session_id, "")
             await self._store.append_lineage(replace(entry, output_project_id=project.id, transcript_path=path or None))
         if archive.lineage:
             await self._store.set_first_session_id(project.id, archive.lineage[-1].claude_session_id)
+        return tuple(paths.values())
 
     def _write_transcript(
         self, archive: Archive, session_id: str, path: str, project: OutputProject, undo: AsyncExitStack

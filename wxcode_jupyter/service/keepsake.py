@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 
+from ..claude import transcript
 from ..claude.transcript import end_of_lines, open_to_read
-from ..errors import NotFound
-from ..models import TranscriptEnd
+from ..errors import NotFound, StoreError
+from ..models import ClaudeSession, TranscriptEnd
 from ..store.base import Store
 from .kept_text import CHUNK_BYTES, KeptText
 from .outbox import Outbox
@@ -84,13 +85,20 @@ async def copy(kept: KeptText, path: str) -> None:
         end = await kept.end()
         if end is not None and size < end.length and await kept.continues(end, fd, size):
             return
-        goes_on = end is not None and await asyncio.to_thread(_begins_with, fd, size, end)
-        if end is not None and not goes_on:
-            log.warning("Project %s: %s was replaced; what it was stays, too.", kept.project_id, path)
-        if end is not None and goes_on:
-            await _append(kept, fd, size, end.generation, end.length)
-        else:
-            await _append(kept, fd, size, 0 if end is None else end.generation + 1, 0)
+        hasher, generation, offset = sha256(), 0, 0
+        if end is not None:
+            await asyncio.to_thread(_feed, hasher.update, fd, min(end.length, size))
+            generation, offset = end.generation, end.length
+            if hasher.hexdigest() != end.digest:
+                log.warning("Project %s: %s was replaced; what it was stays, too.", kept.project_id, path)
+                hasher, generation, offset = sha256(), end.generation + 1, 0
+        while offset < size:
+            text = await asyncio.to_thread(os.pread, fd, min(CHUNK_BYTES, size - offset), offset)
+            hasher.update(text)
+            # Without text it was shortened, and if it is not taken somebody else copies: the next copy sees what is so.
+            if not text or not await kept.append(generation, offset, text, hasher.hexdigest()):
+                return
+            offset += len(text)
     finally:
         os.close(fd)
 
@@ -121,17 +129,28 @@ async def restore(kept: KeptText, path: str) -> bool:
     return behind
 
 
-async def _append(kept: KeptText, fd: int, size: int, generation: int, offset: int) -> None:
-    hasher = sha256()
-    if offset < size:
-        await asyncio.to_thread(_feed, hasher.update, fd, offset)
-    while offset < size:
-        text = await asyncio.to_thread(os.pread, fd, min(CHUNK_BYTES, size - offset), offset)
-        hasher.update(text)
-        # Without text it was shortened, and if it is not taken somebody else copies: the next copy sees what is there.
-        if not text or not await kept.append(generation, offset, text, hasher.hexdigest()):
-            return
-        offset += len(text)
+async def bring_back(
+    store: Store, data_dir: str, entry: ClaudeSession, environment: Mapping[str, str], workspace: str
+) -> str:
+    """Put a transcript where the CLI looks for it as it was last, from our link, else from the store; return where.
+
+    What cannot be brought back is logged: the CLI then says that it does not know the conversation.
+    """
+    project_id, session_id = entry.output_project_id, entry.claude_session_id
+    path = transcript.looked_for(environment, workspace, session_id, known=entry.transcript_path)
+    try:
+        linked = transcript.restore(path, transcript.folder_of_links(data_dir, project_id))
+    except OSError as error:  # another file system; what the store keeps does as well
+        log.warning("Project %s: %s cannot be linked back: %s", project_id, path, error)
+        linked = False
+    try:
+        restored = await restore(KeptText(store, project_id, session_id), path) or linked
+    except (OSError, StoreError) as error:
+        log.warning("Project %s: %s cannot be restored: %s", project_id, path, error)
+    else:
+        if restored:
+            log.info("Project %s: %s was gone, or behind, and was restored from the copy.", project_id, path)
+    return path
 
 
 async def _write(kept: KeptText, end: TranscriptEnd, path: str) -> bool:
@@ -159,13 +178,6 @@ async def _complete(kept: KeptText, end: TranscriptEnd, path: str, size: int) ->
         async for text in kept.lines(end):
             await asyncio.to_thread(file.write, text[max(0, size - offset) :])
             offset += len(text)
-
-
-def _begins_with(fd: int, size: int, end: TranscriptEnd) -> bool:
-    hasher = sha256()
-    if end.length <= size:
-        _feed(hasher.update, fd, end.length)
-    return end.length <= size and hasher.hexdigest() == end.digest
 
 
 def _feed(take: Callable[[bytes], None], fd: int, length: int) -> None:

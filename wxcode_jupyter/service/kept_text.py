@@ -29,10 +29,6 @@ class KeptText:
         """Return how far it goes; None where nothing is kept."""
         return await self.store.transcript_end(self.project_id, self.claude_session_id)
 
-    async def exists(self) -> bool:
-        """Return whether anything is kept."""
-        return await self.end() is not None
-
     async def append(self, generation: int, offset: int, text: bytes, digest: str) -> bool:
         """Append a chunk at its end, with the digest of all up to there; False where somebody else has."""
         data = await asyncio.to_thread(zlib.compress, text)

@@ -13,15 +13,14 @@ from ..claude import transcript
 from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
-from ..errors import CliMissing, ConversationUnknown, NotFound, StoreError
+from ..errors import CliMissing, ConversationUnknown, NotFound
 from ..models import ClaudeSession, CommandStatus, LineageCause, OutputProject, ProjectOptions, TermSize
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
 from ..terminal.session import TerminalSession
 from .config import Config
 from .events import EventLog
-from .keepsake import Keepsake, restore
-from .kept_text import KeptText
+from .keepsake import Keepsake, bring_back
 from .lease import Tenure
 from .lineage import Lineage
 from .listener import TakenOver
@@ -151,7 +150,7 @@ class Launcher:
         if resume is not None:
             await check_unused(environment, resume)
         if entry is not None and resume is not None:
-            await self._restore_transcript(entry, environment, workspace)
+            await bring_back(self._store, self._config.data_dir, entry, environment, workspace)
         spool = HookSpool(folder)
         spool.install(tui=self._config.tui)
         line = command_line(
@@ -284,24 +283,6 @@ class Launcher:
         raise NotFound(
             f"Conversation {claude_session_id} was never this project's; `%wxmilestone history` lists those that were."
         )
-
-    async def _restore_transcript(self, entry: ClaudeSession, environment: dict[str, str], workspace: str) -> None:
-        """Put the transcript where the CLI looks for it as it was last: from our link, else from the store."""
-        project_id, session_id = entry.output_project_id, entry.claude_session_id
-        path = transcript.looked_for(environment, workspace, session_id, known=entry.transcript_path)
-        kept = KeptText(self._store, project_id, session_id)
-        try:
-            linked = transcript.restore(path, transcript.folder_of_links(self._config.data_dir, project_id))
-        except OSError as error:  # another file system; what the store keeps does as well
-            log.warning("Project %s: %s cannot be linked back: %s", project_id, path, error)
-            linked = False
-        try:
-            restored = await restore(kept, path) or linked
-        except (OSError, StoreError) as error:  # the CLI says that it does not know the conversation
-            log.warning("Project %s: %s cannot be restored: %s", project_id, path, error)
-        else:
-            if restored:
-                log.info("Project %s: %s was gone, or behind, and was restored from the copy.", project_id, path)
 
     def _find_kept(self, entry: ClaudeSession, environment: dict[str, str], workspace: str) -> str:
         """Return where a conversation's transcript is: the CLI's own, or our link to it."""

@@ -19,8 +19,8 @@ Fencing: what a session writes goes through ``fenced(n)``, the same store with t
 process and however long it was on its way: it raises ``Displaced``. Writes without a number are users' (a command
 queued, a project renamed) and ask for no lease. What a fence covers: ``update_project``, ``set_limited_until``, both
 writes of the conversation id, ``append_lineage``, ``mark_born``, ``move_milestone`` of a pending one, ``move_command``,
-``append_event``. ``append_transcript`` is refused as well, but one that was on its way may still append what the holder
-had been told before. Why that holds without transactions is argued in `docs/ownership.md`.
+``append_event``. ``append_transcript`` asks, too, before it writes: one chunk that is on its way may still land, and
+makes the next copy begin a generation. Why that holds without transactions is argued in `docs/ownership.md`.
 """
 
 from __future__ import annotations
@@ -274,7 +274,8 @@ class Store(ABC):
         """Append to the text that is kept of a conversation, compare-and-set on its end.
 
         False, and nothing changed, when the chunk does not follow it (`TranscriptChunk.follows`): somebody else has
-        appended. Of the generations the newest and the one before are kept. Raises ``NotFound`` for the project.
+        appended. Of the generations the newest and the one before are kept. Raises ``NotFound`` for the project, and
+        ``Displaced``.
         """
 
     @abstractmethod

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from wxcode_jupyter.claude.transcript import folder_of_links, keep, transcript_path
 from wxcode_jupyter.errors import StoreError, StoreUnavailable
-from wxcode_jupyter.models import OutputProject, TranscriptChunk
-from wxcode_jupyter.service.keepsake import Keepsake, copy, restore
+from wxcode_jupyter.models import ClaudeSession, LineageCause, OutputProject, TranscriptChunk
+from wxcode_jupyter.service.keepsake import Keepsake, bring_back, copy, restore
 from wxcode_jupyter.service.kept_text import CHUNK_BYTES, KeptText
 from wxcode_jupyter.store.base import Store
 
@@ -181,3 +182,40 @@ async def test_what_is_no_transcript_does_no_harm(kept: KeptText, file: Path, na
     keepsake.note(CONVERSATION, str(file))
     await keepsake.close()
     assert await text_of(kept) == file.read_bytes()
+
+
+async def test_it_comes_back_where_the_cli_looks_now(kept: KeptText, file: Path, tmp_path: Path) -> None:
+    """On another machine the HOME is another one, and what the CLI has said once is no path of it."""
+    environment, data_dir, workspace = {"HOME": str(tmp_path / "other")}, str(tmp_path / "data"), "/w/billing"
+    entry = ClaudeSession(
+        kept.project_id,
+        CONVERSATION,
+        LineageCause.NEW,
+        born=True,
+        transcript_path="/home/ada/.claude/projects/x/y.jsonl",
+    )
+    await copy(kept, str(file))
+    path = await bring_back(kept.store, data_dir, entry, environment, workspace)
+    assert path == transcript_path(environment, workspace, CONVERSATION)
+    assert Path(path).read_bytes() == file.read_bytes()
+
+
+async def test_our_link_comes_before_the_store(kept: KeptText, file: Path, tmp_path: Path) -> None:
+    environment, data_dir, workspace = {"HOME": str(tmp_path)}, str(tmp_path / "data"), "/w/billing"
+    entry = ClaudeSession(kept.project_id, CONVERSATION, LineageCause.NEW, born=True)
+    await copy(kept, str(file))
+    append(file, b'{"said": "not copied yet"}\n')
+    assert keep(str(file), folder_of_links(data_dir, kept.project_id))
+    inode = file.stat().st_ino
+    file.unlink()
+    path = await bring_back(kept.store, data_dir, entry, environment, workspace)
+    assert os.stat(path).st_ino == inode
+
+
+async def test_what_cannot_be_brought_back_stops_nothing(kept: KeptText, file: Path, tmp_path: Path) -> None:
+    await copy(kept, str(file))
+    (tmp_path / "file").write_text("no folder")
+    entry = ClaudeSession(kept.project_id, CONVERSATION, LineageCause.NEW, born=True)
+    environment = {"HOME": str(tmp_path / "file")}
+    path = await bring_back(kept.store, str(tmp_path / "data"), entry, environment, "/w")
+    assert not os.path.exists(path)

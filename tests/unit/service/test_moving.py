@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -182,6 +183,24 @@ async def test_the_same_store_does_not_get_a_conversation_twice(here: Place, wor
         await here.imports.load(io.BytesIO(file), workspace_path=worked.workspace_path)
     assert here.files() == before
     assert (await here.store.list_projects()).total == 0
+
+
+async def test_of_the_same_file_twice_at_once_one_is_refused(here: Place, there: Place, worked: OutputProject) -> None:
+    file = await here.export(worked)
+    loading = [there.imports.load(io.BytesIO(file), name=name) for name in ("one", "two", "three")]
+    outcomes = await asyncio.gather(*loading, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["ConversationExists"] * 2 + ["Imported"]
+    assert (await there.store.list_projects()).total == 1
+
+
+async def test_on_one_machine_it_moves_to_another_folder(here: Place, worked: OutputProject) -> None:
+    file, target = await here.export(worked), str(here.home.parent / "moved")
+    milestones = await here.store.list_milestones(output_project_id=worked.id)
+    await here.store.delete_project(worked.id)
+    done = await here.imports.load(io.BytesIO(file), workspace_path=target)
+    assert (done.project_id, done.workspace_path, done.claude_session_id) == (worked.id, target, SECOND)
+    assert await here.store.list_milestones(output_project_id=worked.id) == milestones
+    assert here.transcript(target, SECOND).exists()
 
 
 async def test_ids_that_the_store_has_become_new_ones(here: Place, project: OutputProject) -> None:

@@ -14,6 +14,8 @@ from wxcode_jupyter.errors import ChangedSince, ConversationUnknown, SessionAliv
 from wxcode_jupyter.models import Command, CommandStatus, LineageCause, Milestone, MilestoneStatus, OutputProject, now
 from wxcode_jupyter.service.config import Config
 from wxcode_jupyter.service.events import EventLog
+from wxcode_jupyter.service.keepsake import copy
+from wxcode_jupyter.service.kept_text import KeptText
 from wxcode_jupyter.service.rewind import Rewinds
 from wxcode_jupyter.store.base import Store
 
@@ -86,6 +88,14 @@ async def test_a_conversation_that_cannot_be_cut_stays_and_that_is_said(
     done = await scene.rewinds.rewind(scene.milestone.id)
     assert done.claude_session_id is None and "stays as it is" in done.note
     assert not (scene.work.folder / "made.txt").exists()
+
+
+async def test_a_transcript_that_the_cli_has_deleted_is_brought_back_to_be_cut(scene: Scene) -> None:
+    await scene.asked(BEFORE)
+    path = scene.folder / "old.jsonl"
+    await copy(KeptText(scene.store, scene.project.id, OLD), str(path))
+    path.unlink()
+    assert (await scene.rewinds.rewind(scene.milestone.id)).claude_session_id is not None
 
 
 async def test_a_milestone_that_claude_never_had_takes_nothing_of_the_conversation(scene: Scene) -> None:

@@ -43,7 +43,7 @@ class MovingOperations(Operations):
 
         Raises:
             InvalidBody: The file is damaged, of another version of the format, or no exported project.
-            ConversationExists: This store, or Claude Code on that machine, has its conversation already.
+            ConversationExists: This store, or Claude Code in that folder, has its conversation already.
             NameTaken: Another project has the name: give another ``name``.
             FolderTaken, InvalidPath: The folder cannot be had.
             OSError: The file cannot be read.

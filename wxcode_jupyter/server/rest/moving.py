@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -37,26 +39,45 @@ class ExportHandler(WxcodeHandler):
 
 @web.stream_request_body
 class ImportHandler(WxcodeHandler):
-    """``/imports``: the body is the file, which is written to the disk as it comes."""
+    """``/imports``: the body is the file, which is written to the disk as it comes.
+
+    Who may not is told so after the body, of which nothing is kept then: a connection that is closed while somebody
+    still sends loses the answer.
+    """
 
     _file: IO[bytes] | None = None
     _length = 0
+    _refusal: web.HTTPError | None = None
+
+    def check_xsrf_cookie(self) -> None:
+        """Note what tornado would raise."""
+        with self._noted():
+            super().check_xsrf_cookie()
 
     async def prepare(self, *, _redirect_to_login: bool = False) -> None:
-        """Look who it is before anything is taken."""
-        await super().prepare(_redirect_to_login=_redirect_to_login)
-        if not await self.may("write", PROJECT):
-            raise web.HTTPError(403, f"Not authorized to write {PROJECT}.")
+        """Look who it is before anything is kept."""
         connection: Any = self.request.connection
         connection.set_max_body_size(UPLOAD_LIMIT_BYTES)
-        os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
+        with self._noted():
+            await super().prepare(_redirect_to_login=_redirect_to_login)
+            if not await self.may("write", PROJECT):
+                raise web.HTTPError(403, f"Not authorized to write {PROJECT}.")
+        if self._refusal is None:
+            os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
 
     async def data_received(self, chunk: bytes) -> None:
         """Write a part of the body to the disk."""
-        assert self._file is not None
-        self._length += len(chunk)
-        await asyncio.to_thread(self._file.write, chunk)
+        if self._file is not None:
+            self._length += len(chunk)
+            await asyncio.to_thread(self._file.write, chunk)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except web.HTTPError as error:
+            self._refusal = error
 
     def on_finish(self) -> None:
         """Forget the file."""
@@ -71,6 +92,8 @@ class ImportHandler(WxcodeHandler):
     @endpoint("write", PROJECT)
     async def post(self) -> None:
         """Make a project of the file."""
+        if self._refusal is not None:
+            raise self._refusal
         assert self._file is not None
         if not self._length:
             raise InvalidBody("The body is the file of an exported project; it is empty.", field="")

@@ -75,6 +75,9 @@ class Held:
                 self.command.id, {CommandStatus.QUEUED}, {"status": CommandStatus.DELIVERING}
             ),
             "append_event": lambda: store.append_event(Event(project_id, "told", {})),
+            "append_transcript": lambda: store.append_transcript(
+                TranscriptChunk(project_id, "first", 0, 0, 1, "", b"x")
+            ),
         }
 
     async def everything(self) -> object:
@@ -87,6 +90,7 @@ class Held:
             milestone.status,
             await store.get_command(self.command.id),
             await store.load_events(self.project_id),
+            await store.transcript_end(self.project_id, "first"),
         )
 
 
