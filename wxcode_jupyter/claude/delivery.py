@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
+from ..fault_points import FaultPoint, reach
 from . import letters, screens
 from .builtins import is_unsupported
 
@@ -111,6 +112,7 @@ async def put(
     if not screens.read(await terminal.screen()).free:
         raise NotFree
     await terminal.write(_PASTE[0] + defused(text).encode() + _PASTE[1])
+    reach(FaultPoint.TEXT_TYPED)
     clock = asyncio.get_running_loop().time
     deadline, mixed_since = clock() + settle_s, None
     while not (alone() and await confirm(terminal, text)):
@@ -149,7 +151,9 @@ async def confirm(terminal: Terminal, text: str) -> bool:
     reading = screens.read(await terminal.screen())
     if reading.kind is not screens.Kind.BOX or not reading.box or not screens.holds(reading.box, text):
         return False
+    reach(FaultPoint.TEXT_SEEN)
     await terminal.write(ENTER)
+    reach(FaultPoint.ENTER_PRESSED)
     return True
 
 

@@ -18,6 +18,7 @@ from datetime import datetime
 
 from ..claude import delivery, screens
 from ..errors import AttentionNeeded, StoreUnavailable, TerminalClosed
+from ..fault_points import FaultPoint, reach
 from ..models import Command, now
 from ..terminal.session import TerminalSession
 from .recorder import Recorder
@@ -153,6 +154,7 @@ class Deliverer:
         begin()
         began = self._loop.time()
         with self.hold():
+            reach(FaultPoint.INPUT_HELD)
             try:
                 await delivery.put(self._terminal, command.text, changed=self.changed, alone=self._is_alone)
             except delivery.NotFree:

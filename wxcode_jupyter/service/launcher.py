@@ -14,6 +14,7 @@ from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
 from ..errors import CliMissing, ConversationUnknown, NotFound, StoreError
+from ..fault_points import FaultPoint, reach
 from ..models import ClaudeSession, CommandStatus, LineageCause, OutputProject, ProjectOptions, TermSize
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
@@ -188,6 +189,7 @@ class Launcher:
         except BaseException:
             remove_folder(folder)
             raise
+        reach(FaultPoint.SESSION_SPAWNED)
         trusts = self._trusts(options, workspace)
         launched = self._make(project, terminal, about, outbox, tenure, conflict, cause=cause, trust=trusts)
         for earlier in lineage:
@@ -213,7 +215,9 @@ class Launcher:
         """
         page = await self._store.list_commands(project.id, statuses=_UNDER_WAY, limit=100)
         command = page.items[-1] if page.items else None
+        reach(FaultPoint.TAKEOVER_BEGUN)
         terminal = await self._pool.adopt(project.id, about.journal_dir)
+        reach(FaultPoint.TAKEOVER_ADOPTED)
         try:
             tenure = await take()
         except BaseException:
