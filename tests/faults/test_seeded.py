@@ -1,6 +1,7 @@
 """Every command accounted for, whatever dies at which step of its way: one run a seed, with the real CLI.
 
-``WXCODE_FAULT_SEED=n`` repeats a run; ``WXCODE_FAULT_RUNS=n`` says how many there are (20; `make test-faults`: 200).
+``WXCODE_FAULT_SEED=n`` (or ``n-m``) repeats runs; ``WXCODE_FAULT_RUNS=n`` says how many there are: 20, and 200 in
+`make test-faults`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wxcode_jupyter.fault_points import FaultPoint
 @pytest.mark.cli
 @pytest.mark.mongod
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", seeds(dict(os.environ)))
+@pytest.mark.parametrize("seed", seeds(os.environ))
 def test_every_command_is_accounted_for(tmp_path: Path, seed: int) -> None:
     with FaultRun(plan_of(seed), tmp_path) as run:
         run.go()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -124,8 +124,9 @@ def text_of(kind: str, tag: str) -> str:
             return f"{tag} a short one"
 
 
-def seeds(environment: dict[str, str]) -> Sequence[int]:
-    """Return the seeds to run: ``WXCODE_FAULT_SEED`` alone, or as many as ``WXCODE_FAULT_RUNS`` says, else 20."""
-    if seed := environment.get("WXCODE_FAULT_SEED"):
-        return [int(seed)]
+def seeds(environment: Mapping[str, str]) -> Sequence[int]:
+    """Return the seeds to run: ``WXCODE_FAULT_SEED`` (7, or 7-12), else the first ``WXCODE_FAULT_RUNS``, or 20."""
+    if wanted := environment.get("WXCODE_FAULT_SEED"):
+        first, _, last = wanted.partition("-")
+        return range(int(first), int(last or first) + 1)
     return range(1, int(environment.get("WXCODE_FAULT_RUNS", "20")) + 1)

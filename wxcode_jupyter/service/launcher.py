@@ -20,6 +20,7 @@ from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
 from ..terminal.session import TerminalSession
 from .config import Config
+from .delivery_note import DeliveryNote, Stage
 from .events import EventLog
 from .keepsake import Keepsake, restore
 from .kept_text import KeptText
@@ -63,6 +64,7 @@ class About:
         workspace: The real path.
         claude_session_id: The conversation with which it began; the spool tells of later ones.
         resumes: Whether it was resumed.
+        cause: Why that conversation is the project's, None for one that is resumed.
     """
 
     project_id: str
@@ -73,6 +75,7 @@ class About:
     workspace: str
     claude_session_id: str
     resumes: bool
+    cause: str | None = None
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> About | None:
@@ -172,6 +175,7 @@ class Launcher:
             workspace,
             line.claude_session_id,
             line.resumes,
+            cause,
         )
         spec = SpawnSpec(
             argv=line.argv,
@@ -191,7 +195,7 @@ class Launcher:
             raise
         reach(FaultPoint.SESSION_SPAWNED)
         trusts = self._trusts(options, workspace)
-        launched = self._make(project, terminal, about, outbox, tenure, conflict, cause=cause, trust=trusts)
+        launched = self._make(project, terminal, about, outbox, tenure, conflict, trust=trusts)
         for earlier in lineage:
             if earlier.born:
                 path = self._find_kept(earlier, environment, workspace)
@@ -223,7 +227,14 @@ class Launcher:
         except BaseException:
             await self._pool.leave(project.id)
             raise
-        return self._make(project, terminal, about, outbox, tenure, conflict, takes_over=TakenOver(command))
+        stage = Stage.UNKNOWN
+        if command and command.status is CommandStatus.DELIVERING:
+            stage = DeliveryNote(about.folder).stage(command)
+        left = TakenOver(None) if stage is Stage.UNTYPED else TakenOver(command, entered=stage is Stage.UNKNOWN)
+        launched = self._make(project, terminal, about, outbox, tenure, conflict, takes_over=left)
+        if command and stage is Stage.UNTYPED:
+            launched.recorder.requeue(command, "Its server ended before anything of it was typed.")
+        return launched
 
     def _make(
         self,
@@ -234,7 +245,6 @@ class Launcher:
         tenure: Tenure,
         conflict: Callable[[], None],
         *,
-        cause: LineageCause | None = None,
         trust: bool = False,
         takes_over: TakenOver | None = None,
     ) -> Launched:
@@ -244,7 +254,7 @@ class Launcher:
             self._events.through(tenure.store),
             outbox,
             project.id,
-            cause=cause,
+            cause=LineageCause(about.cause) if about.cause else None,
             keepsake=keepsake,
             links_folder=transcript.folder_of_links(self._config.data_dir, project.id),
             pictures=Pictures(self._config.data_dir, project.id, about.workspace),

@@ -28,9 +28,13 @@ _TOOLS = ("PreToolUse", "PostToolUse")
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """What another server has left of the session that is followed; ``command`` is the one that was under way."""
+    """What another server has left of the session that is followed.
+
+    ``command`` is the one that was under way; ``entered`` is false where it did not press Enter for it.
+    """
 
     command: Command | None
+    entered: bool = True
 
 
 class Listener:
@@ -176,7 +180,8 @@ class Listener:
         if self._transcript is None or self._transcript.path != path:
             self._transcript = Transcript(path)
             if self._takes_over is not None:
-                self._turns.take_over(self._takes_over.command, self._transcript.load())
+                left = self._takes_over
+                self._turns.take_over(left.command, self._transcript.load(), entered=left.entered)
                 self._watch.ready = True
                 reach(FaultPoint.TAKEOVER_DONE)
             elif event.data.get("source") == "resume":
