@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.support.conversation import asked
-from tests.support.fault_plan import TAG
+from tests.support.fault_plan import TAG, Victim
 from tests.support.fault_run import FaultRun
 from tests.support.job import until
 from tests.support.processes import processes_of
@@ -24,20 +24,24 @@ def check(run: FaultRun) -> None:
 
 
 def check_commands(run: FaultRun) -> None:
-    """Each is final, in the transcripts at most once, and there exactly if it was accepted."""
+    """Each is completed, or its turn was cut; it is in the transcripts at most once, and there exactly if accepted."""
     asked_tags = Counter(tag for text in asked(run.job) for tag in set(TAG.findall(text)))
     texts = set(asked(run.job))
+    outlives = run.plan.keep_sessions and {fault.victim for fault in run.plan.faults} <= {Victim.SERVER, Victim.MONGOD}
     for command in run.commands:
         assert command.status.final, command
+        accepted = command.accepted_at is not None
         if tag := TAG.search(command.text):
-            accepted = command.accepted_at is not None
             assert asked_tags[tag[0]] == (1 if accepted else 0), (asked_tags, command)
             if accepted and not command.text.startswith("/"):
                 assert command.text in texts, (texts, command)
             if command.status is CommandStatus.COMPLETED:
                 assert (command.outcome, command.last_message) == ("finished", f"heard {tag[0]}"), command
         if command.status is not CommandStatus.COMPLETED:
+            # Of what was not accepted none is given up; and no turn is cut where nothing but servers has died.
+            assert (command.status, accepted) == (CommandStatus.INTERRUPTED, True), command
             assert command.error, command
+            assert not outlives, command
 
 
 def check_conversations(run: FaultRun) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -171,7 +172,8 @@ class FaultRun:
 
     def story(self) -> str:
         """Return what is needed to understand a run, and to repeat it."""
-        lines = [f"WXCODE_FAULT_SEED={self.plan.seed}", repr(self.plan), "", *self._reached(), ""]
+        plan = replace(self.plan, texts=tuple(text[:30] for text in self.plan.texts))
+        lines = [f"WXCODE_FAULT_SEED={plan.seed}", repr(plan), " ".join(self._reached()), ""]
         with suppress(WxcodeError, AttributeError):
             lines += [f"{e.created_at:%H:%M:%S.%f} {e.type} {dict(e.data)}"[:300] for e in self._events()]
             lines += ["", str(self.job.client.session(self.project)), self.job.client.screen(self.project)]
