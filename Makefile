@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 
-.PHONY: help setup tools demo test check lab bench clean
+.PHONY: help setup tools demo test test-faults check lab bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ lab: setup  ## the demo's world in JupyterLab, to go on by hand; Ctrl-C ends eve
 
 test: check tools  ## everything CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-faults: setup tools  ## 200 seeded runs in which server, CLI, keeper and mongod are killed: half an hour
+	WXCODE_FAULT_RUNS=200 $(BIN)/python -m pytest tests/faults/test_seeded.py -n 2
 
 bench: setup tools  ## measure: speed of sessions, commands and the terminal
 	$(BIN)/python -m pytest tests/benchmarks -n 0 -s

@@ -48,6 +48,14 @@ def parent_of(pid: int) -> int | None:
     return int(stat.rpartition(b")")[2].split()[1])
 
 
+def state_of(pid: int) -> str:
+    """Return the state of a process as the kernel writes it, ``T`` for one that stands still; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def resident_bytes(pid: int) -> int:
     """Return how much memory a process has."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -58,7 +66,7 @@ def stopped(pid: int) -> Iterator[None]:
     """Have a process stand still (SIGSTOP): it lives, holds what it holds, and answers nothing."""
     os.kill(pid, signal.SIGSTOP)
     try:
-        while Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"T":
+        while state_of(pid) != "T":
             time.sleep(0.005)
         yield
     finally:

@@ -71,6 +71,16 @@ class WxServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """How its process has ended; None where it has not, or was never started."""
+        return self._process.poll() if self._process is not None else None
+
+    @property
+    def running_pid(self) -> int | None:
+        """The server's process, None where there is none that runs."""
+        return self.pid if self._process is not None and self.exit_code is None else None
+
     def start(self) -> Self:
         """Start it and wait until it answers."""
         self.begin()

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..errors import AttentionNeeded, InvalidRequest, UnsupportedCommand
+from ..fault_points import FaultPoint, reach
 from . import letters, screens
 from .builtins import is_unsupported
 
@@ -94,6 +95,8 @@ async def put(
     changed: Callable[[], Awaitable[None]],
     settle_s: float = 5.0,
     alone: Callable[[], bool] = lambda: True,
+    typing: Callable[[], None] = lambda: None,
+    entering: Callable[[], None] = lambda: None,
 ) -> None:
     """Put a text into the empty box and press Enter, once.
 
@@ -103,6 +106,8 @@ async def put(
         changed: Returns when the screen may have changed, within a tenth of a second at the latest.
         settle_s: How long the text may take to appear in the box, in seconds.
         alone: Whether nobody else has typed of late: else the box may not show yet what stands in it.
+        typing: Is called before the first byte is typed, and
+        entering: before Enter is pressed.
 
     Raises:
         NotFree: Nothing was typed; try again later.
@@ -110,10 +115,12 @@ async def put(
     """
     if not screens.read(await terminal.screen()).free:
         raise NotFree
+    typing()
     await terminal.write(_PASTE[0] + defused(text).encode() + _PASTE[1])
+    reach(FaultPoint.TEXT_TYPED)
     clock = asyncio.get_running_loop().time
     deadline, mixed_since = clock() + settle_s, None
-    while not (alone() and await confirm(terminal, text)):
+    while not (alone() and await confirm(terminal, text, entering=entering)):
         screen = await terminal.screen()
         reading = screens.read(screen)
         if not (reading.box and screens.holds_more(reading.box, text)):
@@ -144,12 +151,15 @@ def defused(text: str) -> str:
     return f"{ahead}{text}{behind}"
 
 
-async def confirm(terminal: Terminal, text: str) -> bool:
-    """Press Enter if the box holds this text, and tell whether it did."""
+async def confirm(terminal: Terminal, text: str, *, entering: Callable[[], None] = lambda: None) -> bool:
+    """Press Enter if the box holds this text, and tell whether it did; ``entering`` is called before."""
     reading = screens.read(await terminal.screen())
     if reading.kind is not screens.Kind.BOX or not reading.box or not screens.holds(reading.box, text):
         return False
+    reach(FaultPoint.TEXT_SEEN)
+    entering()
     await terminal.write(ENTER)
+    reach(FaultPoint.ENTER_PRESSED)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..claude.delivery import check_text
 from ..errors import Conflict, InvalidBody, NotQueued
+from ..fault_points import FaultPoint, reach
 from ..models import Command, CommandStatus, check_id, now
 from ..store.base import Store
 from .events import EventLog
@@ -49,6 +50,7 @@ class Commands:
                 "id, or give the same text to repeat a call.",
                 command_id=command.id,
             )
+        reach(FaultPoint.COMMAND_STORED)
         if command.status is CommandStatus.QUEUED:
             data = {"command_id": command.id, "text": checked[:2000], "milestone_id": milestone_id}
             try:

@@ -18,8 +18,10 @@ from datetime import datetime
 
 from ..claude import delivery, screens
 from ..errors import AttentionNeeded, StoreUnavailable, TerminalClosed
+from ..fault_points import FaultPoint, reach
 from ..models import Command, now
 from ..terminal.session import TerminalSession
+from .delivery_note import DeliveryNote
 from .recorder import Recorder
 from .turns import Turns
 from .watch import ScreenWatch
@@ -35,6 +37,10 @@ _ALONE_S = 1.0  # how long ago a client's keys must be for the box to show all t
 NEVER_APPEARED = (
     "The text was typed twice and did not appear in Claude's input box as it should, so Enter was not pressed: nothing "
     "of it was submitted. Send it in other words, or put it into a file and name that."
+)
+PERHAPS_A_PART = (
+    "The server ended while it typed a command: what stands in Claude's input box may be a part of it, beside what was "
+    "typed since. Look at the terminal, and clear the box; the command is sent again then."
 )
 
 
@@ -55,6 +61,7 @@ class Deliverer:
         recorder: Recorder,
         turns: Turns,
         watch: ScreenWatch,
+        note: DeliveryNote,
         *,
         wake: Callable[[], None],
     ) -> None:
@@ -64,6 +71,7 @@ class Deliverer:
         self._recorder = recorder
         self._turns = turns
         self._watch = watch
+        self._note = note
         self._wake = wake
         self._held_until: datetime | None = None  # as it was told last
         self._hold_look: asyncio.TimerHandle | None = None
@@ -136,7 +144,7 @@ class Deliverer:
 
         ``begin`` is called when nothing but typing is left to do.
         """
-        if self._recorder.pending or not self._watch.reading.free:
+        if self._recorder.pending or self._turns.standing or not self._watch.reading.free:
             return False  # the id is not saved yet, or the box is not free: the next change wakes us
         try:
             command = await self._recorder.next_command()
@@ -146,6 +154,7 @@ class Deliverer:
             if (until := await self._recorder.held_until()) is not None:
                 self._wait_for_limit(until)
                 return False
+            self._note.begin(command)
             if not await self._recorder.delivering(command, claude_session_id):
                 return False
         except StoreUnavailable:
@@ -153,8 +162,16 @@ class Deliverer:
         begin()
         began = self._loop.time()
         with self.hold():
+            reach(FaultPoint.INPUT_HELD)
             try:
-                await delivery.put(self._terminal, command.text, changed=self.changed, alone=self._is_alone)
+                await delivery.put(
+                    self._terminal,
+                    command.text,
+                    changed=self.changed,
+                    alone=self._is_alone,
+                    typing=self._note.typing,
+                    entering=self._note.entering,
+                )
             except delivery.NotFree:
                 self._recorder.requeue(command, "The input box was not free after all.")
             except AttentionNeeded as error:
@@ -204,14 +221,24 @@ class Deliverer:
         command = self._turns.standing
         if command is None:
             self._watch.delivered()
+        elif self._may_be_a_part():
+            if self._watch.is_left():
+                await self._remove_part()
         elif self._watch.stands(command.text) and self._is_alone() and not self._may_be_a_draft():
             with self.hold():
-                if await delivery.confirm(self._terminal, command.text):
+                if await delivery.confirm(self._terminal, command.text, entering=self._note.entering):
                     await self._submitted(command)
-        elif self._watch.withdrawn(turn=self._turns.active):
+        elif self._watch.withdrawn(turn=self._turns.active, inherited=self._turns.inherited):
             self._turns.stand(None)
             self._put_back(command)
             self.maybe_queued = True
+
+    async def _remove_part(self) -> None:
+        """Take out of the box what a server that died has typed, not to its end perhaps: it is typed again then."""
+        if self._client_typed_at == float("-inf"):
+            await self.clear_box()
+        else:
+            self._watch.undelivered(PERHAPS_A_PART, await self._terminal.screen())
 
     def _put_back(self, command: Command) -> None:
         if self._unseen[command.id] < _TRIES:
@@ -231,8 +258,17 @@ class Deliverer:
 
     def _may_be_a_draft(self) -> bool:
         """Whether a pasted block, which does not show its text, may be a client's own."""
-        block = (self._watch.reading.box or "").startswith("[Pasted text")
-        return block and self._client_typed_at > self._stands_since
+        return self._shows_block and self._client_typed_at > self._stands_since
+
+    def _may_be_a_part(self) -> bool:
+        """Whether the box has something that a server that died may not have typed to its end."""
+        standing, box = self._turns.standing, self._watch.reading.box
+        shown = standing is not None and self._watch.holds(standing.text) and not self._shows_block
+        return self._turns.inherited and bool(box) and not shown
+
+    @property
+    def _shows_block(self) -> bool:
+        return (self._watch.reading.box or "").startswith("[Pasted text")
 
     def _is_alone(self) -> bool:
         return self._loop.time() - self._client_typed_at >= _ALONE_S

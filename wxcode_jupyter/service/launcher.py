@@ -14,11 +14,13 @@ from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
 from ..errors import CliMissing, ConversationUnknown, NotFound
+from ..fault_points import FaultPoint, reach
 from ..models import ClaudeSession, CommandStatus, LineageCause, OutputProject, ProjectOptions, TermSize
 from ..store.base import Store
 from ..terminal.pool import SpawnSpec, TerminalPool
 from ..terminal.session import TerminalSession
 from .config import Config
+from .delivery_note import DeliveryNote, Stage
 from .events import EventLog
 from .keepsake import Keepsake, bring_back
 from .lease import Tenure
@@ -61,6 +63,7 @@ class About:
         workspace: The real path.
         claude_session_id: The conversation with which it began; the spool tells of later ones.
         resumes: Whether it was resumed.
+        cause: Why that conversation is the project's, None for one that is resumed.
     """
 
     project_id: str
@@ -71,6 +74,7 @@ class About:
     workspace: str
     claude_session_id: str
     resumes: bool
+    cause: str | None = None
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> About | None:
@@ -170,6 +174,7 @@ class Launcher:
             workspace,
             line.claude_session_id,
             line.resumes,
+            cause,
         )
         spec = SpawnSpec(
             argv=line.argv,
@@ -187,8 +192,9 @@ class Launcher:
         except BaseException:
             remove_folder(folder)
             raise
+        reach(FaultPoint.SESSION_SPAWNED)
         trusts = self._trusts(options, workspace)
-        launched = self._make(project, terminal, about, outbox, tenure, conflict, cause=cause, trust=trusts)
+        launched = self._make(project, terminal, about, outbox, tenure, conflict, trust=trusts)
         for earlier in lineage:
             if earlier.born:
                 path = self._find_kept(earlier, environment, workspace)
@@ -212,13 +218,22 @@ class Launcher:
         """
         page = await self._store.list_commands(project.id, statuses=_UNDER_WAY, limit=100)
         command = page.items[-1] if page.items else None
+        reach(FaultPoint.TAKEOVER_BEGUN)
         terminal = await self._pool.adopt(project.id, about.journal_dir)
+        reach(FaultPoint.TAKEOVER_ADOPTED)
         try:
             tenure = await take()
         except BaseException:
             await self._pool.leave(project.id)
             raise
-        return self._make(project, terminal, about, outbox, tenure, conflict, takes_over=TakenOver(command))
+        stage = Stage.UNKNOWN
+        if command and command.status is CommandStatus.DELIVERING:
+            stage = DeliveryNote(about.folder).stage(command)
+        left = TakenOver(None) if stage is Stage.UNTYPED else TakenOver(command, entered=stage is Stage.UNKNOWN)
+        launched = self._make(project, terminal, about, outbox, tenure, conflict, takes_over=left)
+        if command and stage is Stage.UNTYPED:
+            launched.recorder.requeue(command, "Its server ended before anything of it was typed.")
+        return launched
 
     def _make(
         self,
@@ -229,7 +244,6 @@ class Launcher:
         tenure: Tenure,
         conflict: Callable[[], None],
         *,
-        cause: LineageCause | None = None,
         trust: bool = False,
         takes_over: TakenOver | None = None,
     ) -> Launched:
@@ -239,7 +253,7 @@ class Launcher:
             self._events.through(tenure.store),
             outbox,
             project.id,
-            cause=cause,
+            cause=LineageCause(about.cause) if about.cause else None,
             keepsake=keepsake,
             links_folder=transcript.folder_of_links(self._config.data_dir, project.id),
             pictures=Pictures(self._config.data_dir, project.id, about.workspace),

@@ -8,9 +8,11 @@ the one before.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from ..errors import StoreConflict
+from ..fault_points import FaultPoint, reach
 from ..models import ClaudeSession, LineageCause, now
 from ..store.base import Store
 
@@ -80,6 +82,7 @@ class Lineage:
             )
             if not won:
                 raise StoreConflict("Another conversation became this project's first in the meantime.")
+            reach(FaultPoint.CONVERSATION_FIRST)
         entry = ClaudeSession(
             self._project_id,
             claude_session_id,
@@ -89,6 +92,7 @@ class Lineage:
             created_at=at or now(),
         )
         await self._store.append_lineage(entry)
+        reach(FaultPoint.CONVERSATION_APPENDED)
         await self._repair(claude_session_id)
         return True
 
@@ -102,6 +106,17 @@ class Lineage:
             await self._store.set_first_session_id(self._project_id, new)
         else:
             await self._store.replace_session_id(self._project_id, old, new)
+
+
+def told_before(lineage: Sequence[ClaudeSession], claude_session_id: str, at: datetime | None) -> bool:
+    """Tell whether the CLI has named this id before the project's present conversation began, and so names it again.
+
+    A server that takes over hears once more of the conversation before, where the one before it died while it noted
+    the present one.
+    """
+    if at is None or not lineage or at >= lineage[-1].created_at:
+        return False
+    return claude_session_id in [entry.claude_session_id for entry in lineage]
 
 
 def cause_of(source: str) -> LineageCause:

@@ -15,8 +15,9 @@ from functools import partial
 
 from ..claude.hooks import HookEvent, HookSpool
 from ..claude.transcript import Transcript
+from ..fault_points import FaultPoint, reach
 from ..models import Command
-from .changes import Accepted, Lingers
+from .changes import Accepted, Ended, Lingers
 from .questions import Questions
 from .recorder import Recorder
 from .turns import Turns
@@ -27,9 +28,13 @@ _TOOLS = ("PreToolUse", "PostToolUse")
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """What another server has left of the session that is followed; ``command`` is the one that was under way."""
+    """What another server has left of the session that is followed.
+
+    ``command`` is the one that was under way; ``entered`` is false where it did not press Enter for it.
+    """
 
     command: Command | None
+    entered: bool = True
 
 
 class Listener:
@@ -117,7 +122,10 @@ class Listener:
             if isinstance(change, Lingers):
                 self._watch.worked()
             if isinstance(change, Accepted) and change.command is not None:
+                reach(FaultPoint.PROMPT_SEEN)
                 self._watch.hooks(missed=self._heard == self._heard_before)
+            if isinstance(change, Ended):
+                reach(FaultPoint.TURN_END_SEEN)
             path = self._transcript.path if self._transcript else None
             self._recorder.change(change, self.claude_session_id, path)
         return bool(changes)
@@ -127,6 +135,7 @@ class Listener:
         for event in self._spool.load(self._seen):
             self._seen.add(event.key)
             self._heard += 1
+            reach(FaultPoint.HOOK_HEARD)
             self._watch.heard()
             self._watch.hooks(missed=False)
             if self._turns.lingers and event.name in _TOOLS:
@@ -163,6 +172,7 @@ class Listener:
     def _forget(self, key: str) -> None:
         """Everything that a hook event says is in the store."""
         self._spool.remove(key)
+        reach(FaultPoint.HOOK_FORGOTTEN)
         self._seen.discard(key)
 
     def _begin_conversation(self, event: HookEvent) -> None:
@@ -170,8 +180,10 @@ class Listener:
         if self._transcript is None or self._transcript.path != path:
             self._transcript = Transcript(path)
             if self._takes_over is not None:
-                self._turns.take_over(self._takes_over.command, self._transcript.load())
+                left = self._takes_over
+                self._turns.take_over(left.command, self._transcript.load(), entered=left.entered)
                 self._watch.ready = True
+                reach(FaultPoint.TAKEOVER_DONE)
             elif event.data.get("source") == "resume":
                 self._transcript.skip()  # what was said before is no news
             self._takes_over = None

@@ -25,6 +25,7 @@ from ..terminal.session import TerminalSession
 from ..terminal.subscribers import Subscribers
 from .answering import answer_on
 from .deliverer import Deliverer
+from .delivery_note import DeliveryNote
 from .escape import Escape
 from .listener import Listener, TakenOver
 from .questions import Questions
@@ -99,7 +100,9 @@ class LiveSession:
         self._wake = asyncio.Event()
         self._watchers = Subscribers()
         self._last_screen: ScreenView | None = None
-        self._deliverer = Deliverer(project.id, terminal, recorder, self._turns, self._watch, wake=self._wake.set)
+        self._deliverer = Deliverer(
+            project.id, terminal, recorder, self._turns, self._watch, DeliveryNote(spool.folder), wake=self._wake.set
+        )
         self._escape = Escape(
             terminal,
             self._turns,

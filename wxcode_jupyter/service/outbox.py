@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from ..errors import Displaced, StoreUnavailable
+from ..fault_points import FaultPoint, reach
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class Outbox:
                 self.give_up()
             except Exception:  # of whatever kind: one bad write must not keep those behind it waiting for ever
                 log.exception("A write failed and is left out.")
+            reach(FaultPoint.WRITE_DONE)
             if failures:
                 log.warning("The store is back; %d writes are made up for.", len(self._writes))
                 failures = 0

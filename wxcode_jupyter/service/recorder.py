@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,14 +16,15 @@ from ..claude import transcript
 from ..claude.hooks import HookEvent
 from ..claude.outcome import ASKS, FINISHED, limit_of
 from ..errors import Displaced, StoreConflict, StoreUnavailable
-from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
+from ..fault_points import FaultPoint, reach
+from ..models import ClaudeSession, Command, CommandStatus, LineageCause, MilestoneStatus, ProjectStatus, now
 from ..store.base import Store
 from .changes import Accepted, Answered, Bound, Change, Ended, Lingers, Requeued, Unanswered
 from .endings import ended
 from .events import EventLog
 from .keepsake import Keepsake
 from .limit import UsageLimit
-from .lineage import Lineage, cause_of
+from .lineage import Lineage, cause_of, told_before
 from .outbox import Outbox
 from .pictures import Pictures
 
@@ -96,19 +97,21 @@ class Recorder:
         session_id, path = event.claude_session_id, event.transcript_path
         source = str(event.data.get("source", "startup"))
         cause = (self._cause or LineageCause.RESUMED) if first else cause_of(source)
-        known: list[str] | None = None
+        before: Sequence[ClaudeSession] | None = None
 
         async def write() -> None:
-            nonlocal known  # as the first attempt found it: a repeated one may find the id followed already
-            if known is None:
-                known = [entry.claude_session_id for entry in await self._store.load_lineage(self._project_id)]
+            nonlocal before  # as the first attempt found it: a repeated one may find the id followed already
+            if before is None:
+                before = await self._store.load_lineage(self._project_id)
+            if told_before(before, session_id, event.at):
+                return
             try:
                 await self._lineage.follow(session_id, cause, transcript_path=path, at=event.at)
                 await self._store.update_project(self._project_id, {"status": ProjectStatus.ACTIVE})
             except StoreConflict:
                 self._conflict()
                 raise
-            if known[-1:] != [session_id]:
+            if not before or before[-1].claude_session_id != session_id:
                 await self._events.store_now(
                     self._project_id,
                     "session_id_changed",
@@ -147,6 +150,7 @@ class Recorder:
             self._outbox.give_up()
             return False
         if moved is not None:
+            reach(FaultPoint.DELIVERY_MARKED)
             await asyncio.to_thread(self._pictures.take_before, command)
             self.emit("command_delivering", {"command_id": command.id})
         return moved is not None
@@ -162,7 +166,7 @@ class Recorder:
 
     def _put_back(self, command: Command) -> None:
         queued = {"status": CommandStatus.QUEUED, "delivering_at": None, "prompt_id": None, "claude_session_id": None}
-        self._move(command, {CommandStatus.DELIVERING}, queued)
+        self._move(command, {CommandStatus.DELIVERING}, queued, FaultPoint.PUT_BACK)
 
     def change(self, change: Change, claude_session_id: str, transcript_path: str | None) -> None:
         """Record what `turns.py` concluded."""
@@ -172,7 +176,7 @@ class Recorder:
             case Bound(command, prompt_id):
                 # Before the spool forgets it: after a crash this id decides whether the prompt was taken.
                 found = {"prompt_id": prompt_id, "claude_session_id": claude_session_id}
-                self._move(command, {CommandStatus.DELIVERING}, found)
+                self._move(command, {CommandStatus.DELIVERING}, found, FaultPoint.PROMPT_BOUND)
             case Accepted(command, prompt_id):
                 if prompt_id is not None:
                     self._born(claude_session_id, transcript_path)
@@ -206,7 +210,7 @@ class Recorder:
             "prompt_id": prompt_id,
             "claude_session_id": claude_session_id,
         }
-        self._move(command, {CommandStatus.DELIVERING}, changes)
+        self._move(command, {CommandStatus.DELIVERING}, changes, FaultPoint.ACCEPTED_STORED)
         self.emit("command_accepted", {"command_id": command.id, "prompt_id": prompt_id})
         if command.milestone_id is not None:
             self._milestone_begun(command.milestone_id, command.id)
@@ -219,6 +223,7 @@ class Recorder:
             if not changes:  # once: what a repeated attempt finds in the workspace may come from later work
                 changes.update(await asyncio.to_thread(self._pictures.judge, command, fields), completed_at=moment)
             await self._store.move_command(command.id, {CommandStatus.ACCEPTED, CommandStatus.DELIVERING}, changes)
+            reach(FaultPoint.END_STORED)
             if changes.get("outcome") in (FINISHED, ASKS):
                 await self._limit.pass_by()
             news = {
@@ -251,9 +256,12 @@ class Recorder:
 
         self._outbox.put(write)
 
-    def _move(self, command: Command, expected: set[CommandStatus], changes: Mapping[str, Any]) -> None:
+    def _move(
+        self, command: Command, expected: set[CommandStatus], changes: Mapping[str, Any], point: FaultPoint
+    ) -> None:
         async def write() -> None:
             await self._store.move_command(command.id, expected, changes)
+            reach(point)
 
         self._outbox.put(write)
 

@@ -21,6 +21,7 @@ from ..claude.hooks import HookEvent, HookSpool
 from ..claude.prompts import has_within, same_prompt
 from ..claude.transcript import Entry, find, load_all
 from ..errors import StoreConflict
+from ..fault_points import FaultPoint, reach
 from ..models import Command, CommandStatus, LineageCause, MilestoneStatus, now
 from ..store.base import Store
 from .changes import Ended
@@ -160,8 +161,11 @@ class Recovery:
         events: list[HookEvent] = []
         for folder in folders:
             events += HookSpool(str(folder)).load()
+        reach(FaultPoint.RECOVERY_BEGUN)
         await self._follow(project_id, [event for event in events if event.name == "SessionStart"])
+        reach(FaultPoint.RECOVERY_FOLLOWED)
         await self._settle(project_id, workspace, events)
+        reach(FaultPoint.RECOVERY_DONE)
         for folder in folders:
             remove_folder(str(folder))
 
@@ -217,6 +221,7 @@ class Recovery:
         moved = await self._store.move_command(command.id, {command.status}, changes)
         if moved is None:
             return
+        reach(FaultPoint.RECOVERY_SETTLED)
         log.info("Project %s: command %s, left %s, is %s.", project_id, command.id, command.status, moved.status)
         kind = "command_requeued" if moved.status is CommandStatus.QUEUED else f"command_{moved.status.value}"
         await self._events.store_now(project_id, kind, {"command_id": command.id, "error": moved.error})

@@ -124,7 +124,7 @@ class Turns:
 
     def submit(self, command: Command) -> None:
         """Note that Enter was pressed for this command."""
-        self._standing = None
+        self._standing = self._taken_over = None
         self._submitted = None if self._own.submit(command) else command
         self._others.clear()
         self._blocked = ""
@@ -133,18 +133,26 @@ class Turns:
         """Note that the text of this command was typed, and Enter was not pressed; None: it stands there no longer."""
         self._standing = command
 
-    def take_over(self, command: Command | None, entries: Sequence[Entry]) -> None:
+    @property
+    def inherited(self) -> bool:
+        """Whether what stands in the terminal was typed by the server before, perhaps not to its end."""
+        return self._standing is not None and self._standing is self._taken_over
+
+    def take_over(self, command: Command | None, entries: Sequence[Entry], *, entered: bool = True) -> None:
         """Go on where another server has stopped following.
 
         Args:
             command: The one that is ``delivering`` or ``accepted``, if there is one.
             entries: The whole transcript so far.
+            entered: Whether that server may have pressed Enter for one that is ``delivering``.
         """
         begin = begin_of(command, entries)
         for entry in entries[:begin]:
             if entry.kind == "prompt" and entry.prompt_id:
                 self._note_known(entry.prompt_id)
-        if command is not None and not self._own.submit(command):
+        if command is not None and not entered:
+            self._standing = self._taken_over = command
+        elif command is not None and not self._own.submit(command):
             if command.status is CommandStatus.ACCEPTED and command.prompt_id:
                 self._note_known(command.prompt_id)
                 self._turn = Turn(command, command.prompt_id, command.text, accepted=True)
@@ -258,7 +266,7 @@ class Turns:
         """Count what was taken over as not submitted, because it stands in the box still; tell whether it can be so."""
         if self._submitted is None or self._submitted is not self._taken_over:
             return False
-        self._submitted, self._standing, self._taken_over = None, self._submitted, None
+        self._submitted, self._standing = None, self._submitted
         return True
 
     def give_up(self) -> None:

@@ -109,14 +109,20 @@ class ScreenWatch:
         """It is known what became of the text that stood there."""
         self._undelivered = None
 
-    def withdrawn(self, *, turn: bool) -> bool:
+    def withdrawn(self, *, turn: bool, inherited: bool = False) -> bool:
         """Tell whether the text that was put in without Enter has been taken out of the box again, and no turn runs.
 
         A box that has stayed free tells nothing: the CLI may yet read the text, and would read another one behind it.
-        One that has just become free does not either: the user may have pressed Enter.
+        One that has just become free does not either: the user may have pressed Enter. Of a text that is ``inherited``
+        nobody knows whether the server that died had begun to type it: there a box that stays free for long has to do.
+        A text that the CLI reads only then stands beside itself, for which Enter is not pressed.
         """
-        free = self._surfaced and self.reading.free and not turn
-        return self._held("withdrawn", free) >= WITHDRAWN_S
+        free = (self._surfaced or inherited) and self.reading.free and not turn
+        return self._held("withdrawn", free) >= (WITHDRAWN_S if self._surfaced else SILENT_S)
+
+    def is_left(self) -> bool:
+        """Tell whether something has been standing in the box for a while, and no turn runs."""
+        return self._held("left", bool(self.reading.box) and not self.reading.busy) >= WITHDRAWN_S
 
     def attention(self, *, started: bool, turn: bool) -> Attention | None:
         """Return why a person is needed now, if one is.

@@ -8,6 +8,7 @@ import os
 from collections import deque
 
 from ..errors import TerminalClosed
+from ..fault_points import FaultPoint, reach
 
 _WRITE_BYTES = 1 << 16
 _PUSH_LIMIT_BYTES = 1 << 16
@@ -108,7 +109,9 @@ class Feeder:
                 return
             write.started = True
             write.rest = write.rest[written:]
-            if not write.rest:
+            if write.rest:
+                reach(FaultPoint.TEXT_PARTLY_TYPED)
+            else:
                 self._queue.popleft()
                 if not write.done.done():
                     write.done.set_result(None)

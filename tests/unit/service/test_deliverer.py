@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from wxcode_jupyter.service import deliverer as module
 from wxcode_jupyter.service import watch
 from wxcode_jupyter.service.changes import Answered
 from wxcode_jupyter.service.deliverer import Deliverer
+from wxcode_jupyter.service.delivery_note import DeliveryNote, Stage
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.service.keepsake import Keepsake
 from wxcode_jupyter.service.outbox import Outbox
@@ -51,7 +52,7 @@ class LateTerminal:
 class Desk:
     """A deliverer with one queued command."""
 
-    def __init__(self, recorder: Recorder, store: Store, command: Command) -> None:
+    def __init__(self, recorder: Recorder, store: Store, command: Command, note: DeliveryNote) -> None:
         self.terminal = LateTerminal()
         self.turns = Turns()
         self.woken = asyncio.Event()
@@ -62,9 +63,10 @@ class Desk:
             recorder,
             self.turns,
             self.watch,
+            note,
             wake=self.woken.set,
         )
-        self.store, self.command, self.recorder = store, command, recorder
+        self.store, self.command, self.recorder, self.note = store, command, recorder, note
 
     async def events(self) -> tuple[Event, ...]:
         """Return what was told, once it is written."""
@@ -103,7 +105,8 @@ async def desk(store: Store, project: OutputProject, events: EventLog, tmp_path:
         pictures=Pictures(str(tmp_path / "data"), project.id, project.workspace_path),
         conflict=lambda: None,
     )
-    return Desk(recorder, store, await store.append_command(Command(store.new_id(), project.id, TEXT)))
+    command = await store.append_command(Command(store.new_id(), project.id, TEXT))
+    return Desk(recorder, store, command, DeliveryNote(tmp_path))
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -128,6 +131,26 @@ async def test_keys_that_a_slow_delivery_let_through_are_not_sent_with_its_text(
     assert await delivery
     assert desk.terminal.written[1:] == [b"xyz", ENTER]
     assert desk.turns.command == desk.command
+
+
+async def test_how_far_a_delivery_has_got_is_noted_before_each_step(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[tuple[str, Stage]] = []
+    move, write = desk.store.move_command, desk.terminal.write
+
+    async def spy_on_move(*given: Any) -> Any:
+        noted.append(("moved", desk.note.stage(desk.command)))
+        return await move(*given)
+
+    async def spy_on_write(data: bytes) -> None:
+        noted.append(("Enter" if data == ENTER else "typed", desk.note.stage(desk.command)))
+        await write(data)
+
+    monkeypatch.setattr(desk.store, "move_command", spy_on_move)
+    monkeypatch.setattr(desk.terminal, "write", spy_on_write)
+    await desk.deliver()
+    assert noted == [("moved", Stage.UNTYPED), ("typed", Stage.UNENTERED), ("Enter", Stage.UNKNOWN)]
 
 
 async def test_keys_of_clients_wait_for_a_delivery(desk: Desk) -> None:
@@ -164,6 +187,65 @@ async def test_a_pasted_block_that_may_be_a_users_own_is_not_submitted(
     monkeypatch.setattr(watch, "STANDS_S", -1.0)  # at once
     await desk.deliverer.follow_standing()
     assert (ENTER in desk.terminal.written) is not typed
+
+
+@pytest.fixture
+async def inherited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Give a command whose server has died before it pressed Enter."""
+    for name in ("WITHDRAWN_S", "SILENT_S"):
+        monkeypatch.setattr(watch, name, -1.0)  # at once
+    delivering = {"status": CommandStatus.DELIVERING, "delivering_at": now()}
+    command = await desk.store.move_command(desk.command.id, {CommandStatus.QUEUED}, delivering)
+    assert command is not None
+    desk.turns.take_over(command, [], entered=False)
+    return command
+
+
+@pytest.mark.parametrize("left", ["[Pasted text #2 +4 lines]", "build", f"{TEXT} and more"])
+async def test_what_a_server_that_died_may_have_typed_in_part_is_typed_again(
+    desk: Desk, inherited: Command, left: str
+) -> None:
+    desk.terminal.shown = left
+    desk.watch.see(await desk.terminal.screen())
+    removing = asyncio.create_task(desk.deliverer.follow_standing())
+    await until(lambda: desk.terminal.written)
+    desk.terminal.shown = ""
+    await removing
+    assert desk.terminal.written == [CLEAR_BOX]
+    desk.watch.see(await desk.terminal.screen())
+    assert not await desk.deliverer.deliver_next("a", begin=lambda: None)  # nothing goes out before it
+    await desk.deliverer.follow_standing()
+    assert (await desk.events())[-1].type == "command_requeued"
+    desk.terminal.written.clear()
+    await desk.deliver()
+    assert desk.terminal.written[1:] == [ENTER]
+
+
+async def test_for_the_whole_of_it_enter_is_pressed(
+    desk: Desk, inherited: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STANDS_S", -1.0)
+    desk.terminal.shown = TEXT
+    desk.watch.see(await desk.terminal.screen())
+    submitting = asyncio.create_task(desk.deliverer.follow_standing())
+    await until(lambda: desk.terminal.written)
+    desk.terminal.shown = ""
+    await submitting
+    assert desk.terminal.written == [ENTER]
+    assert desk.turns.command == inherited
+
+
+async def test_what_a_user_has_typed_since_at_such_a_part_is_shown_to_him(desk: Desk, inherited: Command) -> None:
+    await desk.deliverer.write_from_client(b"xyz")
+    desk.terminal.written.clear()
+    desk.terminal.shown = "build thexyz"
+    desk.watch.see(await desk.terminal.screen())
+    await desk.deliverer.follow_standing()
+    assert desk.terminal.written == []
+    attention = desk.watch.attention(started=True, turn=False)
+    assert attention is not None
+    assert (attention.kind, attention.message) == ("delivery", module.PERHAPS_A_PART)
+    assert desk.turns.standing == inherited
 
 
 @pytest.mark.parametrize("typed", [True, False])

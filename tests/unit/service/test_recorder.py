@@ -105,7 +105,7 @@ def _deaf(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]
 
 
 def session_start(session_id: str, source: str = "startup", number: int = 1) -> HookEvent:
-    return HookEvent(f"{number}.json", "SessionStart", session_id, {"source": source})
+    return HookEvent(f"{number}-7.json", "SessionStart", session_id, {"source": source})
 
 
 async def test_a_new_conversation(desk: Desk) -> None:
@@ -139,6 +139,24 @@ async def test_later_ids_are_followed(desk: Desk) -> None:
     await desk.outbox.flush()
     lineage = [(each.claude_session_id, each.cause.value) for each in await desk.store.load_lineage(desk.project.id)]
     assert lineage == [("a", "new"), ("b", "clear"), ("c", "restart"), ("a", "resumed")]
+
+
+@pytest.mark.parametrize("cause", [LineageCause.NEW, None], ids=["begun", "resumed"])
+async def test_who_takes_over_hears_of_the_conversation_before_again(desk: Desk, cause: LineageCause | None) -> None:
+    second_ns = 1_000_000_000
+    a, b = session_start("a", number=second_ns), session_start("b", "clear", 2 * second_ns)
+    desk.new_recorder(cause).conversation(a, first=True)
+    desk.new_recorder(cause).conversation(b, first=False)
+    await desk.outbox.flush()
+    after = desk.new_recorder(None)
+    after.conversation(a, first=True)
+    after.conversation(b, first=False)
+    await desk.outbox.flush()
+    assert [entry.claude_session_id for entry in await desk.store.load_lineage(desk.project.id)] == ["a", "b"]
+    assert (await desk.store.get_project(desk.project.id)).claude_session_id == "b"
+    after.conversation(session_start("a", "resume", 3 * second_ns), first=False)
+    await desk.outbox.flush()
+    assert [entry.claude_session_id for entry in await desk.store.load_lineage(desk.project.id)] == ["a", "b", "a"]
 
 
 async def test_a_resumed_conversation_is_no_news(desk: Desk) -> None:

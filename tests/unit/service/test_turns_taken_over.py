@@ -92,3 +92,25 @@ def test_what_stands_in_the_box_was_not_submitted_by_the_server_before() -> None
     for step in ("submit", "hook p"):
         story.tell(step)
     assert not story.turns.let_stand()  # that Enter was ours
+
+
+@pytest.mark.parametrize(
+    ("transcript", "steps", "expected"),
+    [
+        ("own u, answer, ended | ", "", ""),
+        # the user has pressed Enter himself, before or after
+        ("own u, answer, ended | entry p", "", "bound p, accepted p"),
+        ("own u, answer, ended | ", "hook p, entry p", "bound p, accepted p"),
+        ("", "exit", "requeued"),
+    ],
+)
+def test_that_enter_was_not_pressed_is_known(transcript: str, steps: str, expected: str) -> None:
+    story = Story()
+    command = Command("c0", "project", TEXT, status=CommandStatus.DELIVERING, delivering_at=BEGAN)
+    story.turns.take_over(command, entries(transcript), entered=False)
+    story.turns.begin_unannounced(story.turns.unannounced)
+    story.changes += story.turns.settle()
+    assert story.turns.inherited is ("entry" not in transcript)
+    for step in filter(None, steps.split(", ")):
+        story.tell(step)
+    assert ", ".join(in_words(change) for change in story.changes) == expected
