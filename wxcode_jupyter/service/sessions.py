@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
@@ -13,31 +12,27 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import (
-    HeldElsewhere,
     SessionAlive,
     SessionNotRunning,
     StoreUnavailable,
-    TerminalClosed,
     TerminalError,
     TooManySessions,
     WxcodeError,
 )
 from ..models import CommandStatus, OutputProject, SessionInfo, SessionState
 from ..store.base import Store
-from ..terminal.pool import TerminalPool
 from ..terminal.screen import ScreenView
 from .config import Config
 from .events import EventLog
 from .idle import IdleTimeout
-from .launcher import About, Launched, Launcher, journal_of
-from .lease import DISPLACED, Leases, Tenure
+from .launcher import Launched, journal_of
+from .lease import DISPLACED
 from .limit import UsageLimit
 from .live import LiveSession
+from .opening import Opening
 from .others import Others
 from .outbox import Outbox
-from .places import place_of
-from .recovery import Recovery, folders_of, remove_folder
-from .workspaces import workspace_for
+from .recovery import folders_of, remove_folder
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +55,12 @@ class Sessions:
         self._config = config
         self._store = store
         self._events = events
-        self._pool = TerminalPool(config.runtime_dir, holder)
-        self._launcher = Launcher(config, store, events, self._pool)
-        self._leases = Leases(config, store, holder)
-        self._kept_away: dict[str, Tenure] = {}
+        self._opening = Opening(config, store, events, holder, begin=self._begin, conflict=self._on_conflict)
+        self._pool = self._opening.pool
+        self._outboxes = self._opening.outboxes
+        self._kept_away: dict[str, Store] = {}  # as whoever keeps a project without a session writes to it
         self._live: dict[str, LiveSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._outboxes: dict[str, Outbox] = defaultdict(Outbox)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._starts: set[asyncio.Task[SessionInfo]] = set()
         self._launching = 0
@@ -122,7 +116,7 @@ class Sessions:
         self._queues[project_id] = queue
         beside: tuple[str, ...] = ()
         if session is not None and info.state.live:
-            beside = await self._others.look(session, self._launcher.environment(session.project.workspace_path))
+            beside = await self._others.look(session, self.environment(session.project.workspace_path))
         return replace(info, queued=queue[0], limited_until=queue[1], beside=beside)
 
     async def screen(self, project_id: str) -> ScreenView:
@@ -196,7 +190,7 @@ class Sessions:
     async def take_over_kept(self) -> None:
         """Go on with all sessions that servers with our store have left; those that cannot be are logged."""
         try:
-            kept = await self._list_kept()
+            kept = await self._opening.list_kept()
         except TerminalError as error:
             log.error("What sessions other servers have left is not known: %s", error)  # noqa: TRY400
             return
@@ -204,7 +198,7 @@ class Sessions:
             async with self._locks[about.project_id]:
                 if self.find_live(about.project_id) is None and not self._closing:
                     try:
-                        await self._take_over(about)
+                        await self._opening.take_over(about)
                     except WxcodeError as error:
                         log.error("Project %s: its session is not taken over: %s", about.project_id, error)  # noqa: TRY400
 
@@ -251,21 +245,16 @@ class Sessions:
         async with self._locks[project.id]:
             if self.find_live(project.id) or await self._take_over_if_kept(project.id):
                 raise SessionAlive("The project's session lives; stop it first.", project_id=project.id)
-            async with self._pool.claim(place := place_of(self._config, project.id)):
-                folder = _existing(project.workspace_path)
-                async with self._pool.claim(folder) if folder else contextlib.nullcontext():
-                    await self._write_pending(project.id)
-                    tenure = await self._leases.take(project.id, place)
-                    self._kept_away[project.id] = tenure
-                    try:
-                        yield
-                    finally:
-                        del self._kept_away[project.id]
-                        await _give_back(tenure)
+            async with self._opening.keep_away(project) as store:
+                self._kept_away[project.id] = store
+                try:
+                    yield
+                finally:
+                    del self._kept_away[project.id]
 
     def store_of(self, project_id: str) -> Store:
         """Return the store as whoever keeps the project ``without`` a session writes to it."""
-        return self._kept_away[project_id].store
+        return self._kept_away[project_id]
 
     @contextlib.asynccontextmanager
     async def settled(self, project: OutputProject) -> AsyncIterator[dict[str, str]]:
@@ -274,11 +263,7 @@ class Sessions:
         Raises also ``StoreUnavailable`` and ``CliMissing``.
         """
         async with self.without(project):
-            workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
-            environment = self._launcher.environment(workspace)
-            self._launcher.check_cli(environment)
-            await self._recover(self.store_of(project.id), project.id, workspace, environment)
-            yield environment
+            yield await self._opening.settle(self.store_of(project.id), project)
 
     async def describe_keeper(self) -> tuple[int, int]:
         """Return the keeper's process, 0 where none runs, and how many sessions it has, of all servers of this user.
@@ -289,7 +274,7 @@ class Sessions:
 
     def environment(self, workspace: str) -> dict[str, str]:
         """Return the environment of a CLI in this folder."""
-        return self._launcher.environment(workspace)
+        return self._opening.environment(workspace)
 
     async def _start(self, project_id: str, *, fresh: bool, back_to: str | None, force: bool) -> SessionInfo:
         async with self._locks[project_id]:
@@ -312,41 +297,14 @@ class Sessions:
                 )
             self._launching += 1
             try:
-                await self._launch(project_id, fresh=fresh, back_to=back_to, force=force)
+                await self._opening.launch(project_id, fresh=fresh, back_to=back_to, force=force)
             finally:
                 self._launching -= 1
             return await self.info(project_id)
 
-    async def _launch(self, project_id: str, *, fresh: bool, back_to: str | None, force: bool) -> None:
-        project = await self._store.get_project(project_id)
-        async with self._pool.claim(place := place_of(self._config, project_id)):
-            await self._write_pending(project_id)
-            await self._leases.check(project_id, place, force=force)  # before anything is made here
-            workspace = await workspace_for(self._config, self._store, project)
-            environment = self._launcher.environment(workspace)
-            self._launcher.check_cli(environment)
-            async with self._pool.claim(workspace):
-                tenure = await self._leases.take(project_id, place, force=force)
-                try:
-                    await self._recover(tenure.store, project_id, workspace, environment)
-                    launched = await self._launcher.launch(
-                        project,
-                        (place, workspace),
-                        environment,
-                        self._outboxes[project_id],
-                        tenure,
-                        fresh=fresh,
-                        back_to=back_to,
-                        conflict=lambda: self._on_conflict(project_id),
-                    )
-                except BaseException:
-                    await _give_back(tenure)
-                    raise
-                self._begin(launched)
-
-    async def _recover(self, store: Store, project_id: str, workspace: str, environment: dict[str, str]) -> None:
-        recovery = Recovery(store, self._events.through(store), self._config.data_dir, environment)
-        await recovery.run(project_id, workspace)
+    async def _take_over_if_kept(self, project_id: str, *, force: bool = False) -> LiveSession | None:
+        """Go on with what a server has left of the project; None where that is nothing, or has just ended."""
+        return self._live[project_id] if await self._opening.take_over_if_kept(project_id, force=force) else None
 
     def _begin(self, launched: Launched) -> None:
         session, tenure = launched.session, launched.tenure
@@ -356,41 +314,6 @@ class Sessions:
         self._outboxes[project_id].on_displaced = tenure.displaced
         tenure.watch(lambda: self._run(session.displace(DISPLACED, _END_GRACE_S)))
 
-    async def _list_kept(self) -> list[About]:
-        """Return the sessions that servers with our store have left."""
-        ours = self._config.data_dir, self._store.url
-        kept = [About.read(about) for _, about in await self._pool.list_kept()]
-        return [about for about in kept if about and (about.data_dir, about.store_url) == ours]
-
-    async def _take_over_if_kept(self, project_id: str, *, force: bool = False) -> LiveSession | None:
-        """Go on with what a server has left of the project; None where that is nothing, or has just ended."""
-        about = next((about for about in await self._list_kept() if about.project_id == project_id), None)
-        if about is None:
-            return None
-        try:
-            await self._take_over(about, force=force)
-        except TerminalClosed:
-            return None
-        return self._live[project_id]
-
-    async def _take_over(self, about: About, *, force: bool = False) -> None:
-        project_id, place = about.project_id, place_of(self._config, about.project_id)
-        project = await self._store.get_project(project_id)
-        try:
-            await self._leases.check(project_id, place, force=force)
-        except HeldElsewhere:
-            log.error("Project %s: another host has taken it while no server ran; its session is ended.", project_id)  # noqa: TRY400
-            await (await self._pool.adopt(project_id, about.journal_dir)).end(None, _END_GRACE_S)
-            raise
-        launched = await self._launcher.take_over(
-            project,
-            about,
-            self._outboxes[project_id],
-            lambda: self._leases.take(project_id, place, force=force),
-            conflict=lambda: self._on_conflict(project_id),
-        )
-        self._begin(launched)
-
     def _goes_on(self, session: LiveSession) -> bool:
         """Say whether a session outlives this server: nobody comes back to what idles at one that has no user."""
         idles = session.state is SessionState.IDLE and not session.terminal.clients
@@ -399,18 +322,6 @@ class Sessions:
     async def _leave(self, session: LiveSession) -> None:
         await session.leave()
         await self._pool.leave(session.project.id)
-
-    async def _write_pending(self, project_id: str) -> None:
-        """See to it that the store knows what the session before did; which id to resume depends on it."""
-        try:
-            async with asyncio.timeout(_FLUSH_S):
-                await self._outboxes[project_id].flush()
-        except TimeoutError:
-            raise StoreUnavailable(
-                f"The store at {self._store.url} does not take what the session before has left to write; start again "
-                "when it does.",
-                url=self._store.url,
-            ) from None
 
     async def _count_queued(self, project_id: str) -> int:
         page = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=1)
@@ -447,14 +358,3 @@ class Sessions:
         task = asyncio.create_task(act)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
-
-
-async def _give_back(tenure: Tenure) -> None:
-    """Release a lease; where the store is away it stays ours, and the next server of this host takes it."""
-    with contextlib.suppress(StoreUnavailable):
-        await tenure.release()
-
-
-def _existing(folder: str) -> str | None:
-    """Return the real path of a folder, None where there is none."""
-    return os.path.realpath(folder) if os.path.isdir(folder) else None
