@@ -122,6 +122,28 @@ def test_after_a_reboot_the_last_screen_is_shown_and_the_conversation_resumed(se
     until(lambda: api.get(screen).headers["Wxcode-Session"] == "live")
 
 
+def test_the_screen_of_a_session_that_another_server_has_is_that_of_a_live_one(servers: Servers) -> None:
+    _, api = servers.start()
+    path, _ = begin(api)
+    screen = path.replace("/session", "/screen")
+    until(lambda: "stand-in up" in api.get(screen).text)
+    _, other = servers.start()
+    shown = other.get(screen)
+    assert "stand-in up" in shown.text
+    assert shown.headers["Wxcode-Session"] == "live"
+    api.json("DELETE", path)
+
+
+def test_a_session_that_never_wrote_has_no_last_screen(servers: Servers) -> None:
+    _, api = servers.start()
+    path, _ = begin(api)
+    [sessions] = servers.folder.glob(f"**/sessions/{path.split('/')[2]}")
+    project = api.create_project("no taxes")["id"]
+    (sessions.parent / project / "0123456789abcdef01234567").mkdir(parents=True)  # the server died before the spawn
+    api.refused("GET", f"/output-projects/{project}/screen", 409, "session_not_running")
+    api.json("DELETE", path)
+
+
 def test_at_a_server_without_a_user_only_what_works_goes_on(servers: Servers) -> None:
     first, api = servers.start(headless=True, claude_args=["--box"])
     (path, pid), (other, busy) = begin(api), begin(api, "busy")

@@ -128,10 +128,17 @@ class Sessions:
         if session is not None:
             return await session.screen()
         await self._store.get_project(project_id)
-        left = folders_of(self._config.data_dir, project_id)
-        if not left:
+        journals = self._journals_of(project_id)
+        if not journals:
             raise SessionNotRunning("The project has had no session since this server started.")
-        return await self._pool.last_screen(journal_of(str(left[-1])))
+        return await self._pool.last_screen(journals[-1])
+
+    async def lives(self, project_id: str) -> bool:
+        """Say whether the session that ``screen`` shows lives, at this server or at another one of this host."""
+        session = self._live.get(project_id)
+        if session is not None:
+            return session.state.live
+        return await self._pool.is_written(self._journals_of(project_id))
 
     def enqueued(self, project_id: str) -> None:
         """A command was queued: the live session, if there is one, looks for it."""
@@ -318,6 +325,11 @@ class Sessions:
         """Say whether a session outlives this server: nobody comes back to what idles at one that has no user."""
         idles = session.state is SessionState.IDLE and not session.terminal.clients
         return self._config.keep_sessions and not (self._config.headless and idles)
+
+    def _journals_of(self, project_id: str) -> list[str]:
+        """Return the journals that are there of the project's sessions, the oldest first."""
+        journals = [journal_of(str(folder)) for folder in folders_of(self._config.data_dir, project_id)]
+        return [journal for journal in journals if os.path.isdir(journal)]
 
     async def _leave(self, session: LiveSession) -> None:
         await session.leave()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,13 @@ class TerminalPool:
         pid, listed = await self._ask_keeper()
         return pid, len(listed)
 
+    async def is_written(self, journal_dirs: Sequence[str]) -> bool:
+        """Say whether one of these journals is that of a session that lives, whichever server has it."""
+        if not journal_dirs:
+            return False
+        _, listed = await self._ask_keeper()
+        return any(each["journal_dir"] in journal_dirs for each in listed)
+
     async def adopt(self, key: str, journal_dir: str) -> TerminalSession:
         """Take over a session of ``list_kept``. Raises ``TerminalClosed`` where another server was first."""
         client = await self._connect()
@@ -136,7 +143,12 @@ class TerminalPool:
         await self._sessions.pop(key).leave()
 
     async def last_screen(self, journal_dir: str) -> ScreenView:
-        """Return what a session showed last, styled, that nobody follows any more and whose journal is there still."""
+        """Return what a session showed last, styled, that we do not follow and whose journal is there still.
+
+        Raises ``TerminalClosed`` when the pool is closed.
+        """
+        if self._closed:
+            raise TerminalClosed("The server is shutting down.")
         journal = JournalReader(journal_dir)
         screen = self._emulation.open(journal_dir, lambda: journal.head, lambda _replies: None)
         try:

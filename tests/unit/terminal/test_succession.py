@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,6 +19,7 @@ from tests.support.processes import stopped
 from tests.support.terminal import (
     Bench,
     descriptors,
+    keeper_pid,
     output_until,
     processes_with,
     running,
@@ -26,7 +28,9 @@ from tests.support.terminal import (
 )
 from wxcode_jupyter.errors import HeldElsewhere, KeeperUnavailable, TerminalError
 from wxcode_jupyter.terminal import process
+from wxcode_jupyter.terminal.child import Child
 from wxcode_jupyter.terminal.process import KeeperClient
+from wxcode_jupyter.terminal.reactor import READABLE, Reactor
 from wxcode_jupyter.terminal.session import TerminalSession
 
 ABOUT = {"whose": "ours"}
@@ -235,3 +239,30 @@ async def test_a_keeper_without_descriptors_leaves_no_program_behind_that_nobody
     assert client_of(session).pid == keeper
     await session.write(b"on\n")
     await output_until(session, b"got on")
+
+
+async def test_a_claim_whose_keeper_dies_while_it_is_given_back_is_no_error(bench: Bench) -> None:
+    pool, keeper = bench.pool(), await keeper_pid(bench)
+    async with pool.claim(str(bench.workspace())):
+        os.kill(keeper, signal.SIGSTOP)  # so that it takes the request and does not answer
+        asyncio.get_running_loop().call_later(0.1, os.kill, keeper, signal.SIGKILL)
+    async with pool.claim(str(bench.workspace())):
+        pass
+
+
+def test_what_is_told_of_a_number_that_was_another_descriptors_before_is_not_its_end(tmp_path: Path) -> None:
+    terms = {"owns": [], "holder": {}, "journal_dir": str(tmp_path / "journal"), "limit_bytes": 1 << 20}
+    ended: list[int | None] = []
+    master, slave = os.openpty()
+    with subprocess.Popen(["cat"], stdin=slave, stdout=slave) as program:
+        os.close(slave)
+        os.set_blocking(master, False)
+        told = {"key": "key", "pid": program.pid, "mark": "a mark that nobody has", "started_at": 0.0, **terms}
+        fds = [master, os.eventfd(0, os.EFD_NONBLOCK), os.pidfd_open(program.pid)]
+        child = Child.go_on_with(Reactor(), told, fds, lambda _, code: ended.append(code), lambda _: None)
+        child._notice_exit(READABLE)
+        assert (child.ended, ended) == (False, [])
+        program.kill()
+        program.wait()
+        child._notice_exit(READABLE)
+        assert (child.ended, ended) == (True, [None])

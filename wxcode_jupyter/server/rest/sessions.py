@@ -83,7 +83,7 @@ class ScreenHandler(WxcodeHandler):
     async def get(self, project_id: str) -> None:
         """Return the terminal's rows as text, HTML or ANSI; after the end, or a reboot, the last ones."""
         view = await self.service.sessions.screen(project_id)
-        self.set_header("Wxcode-Session", "live" if self.service.sessions.find_live(project_id) else "ended")
+        self.set_header("Wxcode-Session", "live" if await self.service.sessions.lives(project_id) else "ended")
         form = preferred(self.request.headers.get("Accept", ""), tuple(SCREEN_FORMS))
         self.set_header("Vary", "Accept")
         self.finish(SCREEN_FORMS[form](view), set_content_type=f"{form}; charset=utf-8")
