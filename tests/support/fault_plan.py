@@ -113,7 +113,7 @@ def text_of(kind: str, tag: str) -> str:
     """Return a command."""
     match kind:
         case "long":
-            return f"{tag} a long one\n" + "\n".join(f"line {number} of what is delivered" for number in range(400))
+            return f"{tag} a long one\n" + "\n".join(f"line {number} of what is delivered" for number in range(1200))
         case "unicode":
             return f"{tag} größer, 日本語, naïve 👩‍💻 and\n— on a second line — «done»?"
         case "slash":

@@ -24,6 +24,7 @@ from .turns import Turns
 from .watch import ScreenWatch
 
 _TOOLS = ("PreToolUse", "PostToolUse")
+_ENDS = ("Stop", "StopFailure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Listener:
         self._takes_over = takes_over
         self._began_by = ""  # key of the newest `SessionStart`, with which whoever takes over begins
         self._needed: list[str] = []  # keys of events that tell of what is asked
+        self._ends: list[str] = []  # and of those that tell of ends from which nothing was concluded yet
         self._seen: set[str] = set()  # keys of hook events that are still in the spool
         self._heard = 0  # how many hook events have come
         self._more_hooks = False  # whether there may be some that were not read yet
@@ -128,6 +130,10 @@ class Listener:
                 reach(FaultPoint.TURN_END_SEEN)
             path = self._transcript.path if self._transcript else None
             self._recorder.change(change, self.claude_session_id, path)
+        if self._ends and not self._turns.ending:
+            ends, self._ends = self._ends, []
+            for key in ends:
+                self._recorder.then(partial(self._forget, key))
         return bool(changes)
 
     def _read_hooks(self) -> bool:
@@ -156,13 +162,16 @@ class Listener:
     def _finish(self, event: HookEvent) -> None:
         """Have an event forgotten as soon as whoever takes the session over need not hear it any more.
 
-        Needed are the newest `SessionStart`, and what is asked.
+        Needed are the newest `SessionStart`, what is asked, and an end until it is recorded (``settle``): a turn is not
+        over before the transcript has its prompt.
         """
         finished = [key for key in self._needed if not self._questions.needs(key)]
         if event.name == "SessionStart":
             finished, self._began_by = [*finished, *filter(None, (self._began_by,))], event.key
         elif self._questions.needs(event.key):
             self._needed.append(event.key)
+        elif event.name in _ENDS and self._turns.ending:
+            self._ends.append(event.key)
         else:
             finished.append(event.key)
         self._needed = [key for key in self._needed if key not in finished]

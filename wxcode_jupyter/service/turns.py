@@ -86,6 +86,11 @@ class Turns:
         return self._turn is not None and self._turn.end is not None and not self._turn.end.over
 
     @property
+    def ending(self) -> bool:
+        """Whether an end was reported of a turn that has not ended as far as ``settle`` has told."""
+        return any(turn.end is not None for turn in (*filter(None, (self._turn,)), *self._next))
+
+    @property
     def unannounced(self) -> frozenset[str]:
         """The prompts in the transcript that no hook has reported so far; see ``begin_unannounced``."""
         return frozenset(self._unannounced)
@@ -444,8 +449,12 @@ class Turns:
     def _end(self, prompt_id: str | None, end: End) -> None:
         self._skip_to(prompt_id)
         turn = self._turn
-        if turn is not None and not (turn.end and turn.end.over) and prompt_id in (None, turn.prompt_id):
+        if turn is None or prompt_id not in (None, turn.prompt_id):
+            return
+        if turn.end is None or not turn.end.over:
             turn.end = end
+        elif turn.end == End(CommandStatus.COMPLETED) and end.status is CommandStatus.COMPLETED:
+            turn.end = replace(end, over=True)  # the transcript may tell of it without the text
 
     def _close(self) -> None:
         """The turn in which Claude has stopped is over: it was not sent on."""

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.turn_story import OTHERS, TEXT, Story, in_words
+from wxcode_jupyter.claude.hooks import HookEvent
 from wxcode_jupyter.claude.transcript import Entry
 from wxcode_jupyter.models import Command, CommandStatus
+from wxcode_jupyter.service.changes import Ended
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -114,3 +116,15 @@ def test_that_enter_was_not_pressed_is_known(transcript: str, steps: str, expect
     for step in filter(None, steps.split(", ")):
         story.tell(step)
     assert ", ".join(in_words(change) for change in story.changes) == expected
+
+
+def test_what_stop_says_counts_where_the_transcript_only_tells_that_the_turn_is_over() -> None:
+    story = Story()
+    command = Command("c0", "project", TEXT, status=CommandStatus.DELIVERING, prompt_id="p", delivering_at=BEGAN)
+    story.turns.take_over(command, entries("| entry p, words, ended"))
+    said = {"prompt_id": "p", "last_assistant_message": "the end"}
+    story.turns.on_hook(HookEvent("1-7.json", "Stop", "a", said))
+    assert story.turns.ending
+    [*_, end] = story.turns.settle()
+    assert end == Ended(command, CommandStatus.COMPLETED, "the end")
+    assert not story.turns.ending
