@@ -254,6 +254,8 @@ def create(path: str) -> None:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
             connection.executescript(_SCHEMA)
+            _add_tables(connection)
+            _add_columns(connection)
         with suppress(FileExistsError):
             os.link(draft, path)
 

@@ -20,7 +20,7 @@ from wxcode_jupyter.store.sqlite import SqliteStore
 from wxcode_jupyter.store.sqlite_file import FORMAT_VERSION
 from wxcode_jupyter.testing.store_conformance import values
 
-Connect = Callable[[Path], SqliteStore]
+Connect = Callable[..., SqliteStore]
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ async def connect() -> AsyncIterator[Connect]:
     """Give stores, not opened, that are closed at the end."""
     async with AsyncExitStack() as stack:
 
-        def connect(path: Path) -> SqliteStore:
-            store = SqliteStore(path, busy_timeout_s=0.2)
+        def connect(path: Path, busy_timeout_s: float = 0.2) -> SqliteStore:
+            store = SqliteStore(path, busy_timeout_s=busy_timeout_s)
             stack.push_async_callback(store.close)
             return store
 
@@ -70,7 +70,7 @@ async def test_files_are_for_their_owner_only(connect: Connect, path: Path) -> N
 
 
 async def test_many_open_a_new_file_at_once(connect: Connect, path: Path) -> None:
-    stores = [connect(path) for _ in range(8)]
+    stores = [connect(path, busy_timeout_s=30.0) for _ in range(8)]
     await asyncio.gather(*(store.open() for store in stores))
     projects = await asyncio.gather(*(add_project(store, str(number)) for number, store in enumerate(stores)))
     for store in stores:
