@@ -175,8 +175,10 @@ class Collection:
         return after
 
     def _projected(self, document: Document, projection: Mapping[str, Any] | None) -> Document:
-        if not projection or not any(value is not True for value in projection.values()):
+        if not projection or all(value is True for value in projection.values()):
             return dict(document)
+        if all(value is False for value in projection.values()):
+            return {name: value for name, value in document.items() if name not in projection}
         return {
             name: document.get(name) if value is True else _value(value, document, self.database.now)
             for name, value in projection.items()

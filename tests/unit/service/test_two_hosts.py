@@ -143,6 +143,8 @@ async def test_a_host_that_slept_stops_at_its_next_write(hosts: Hosts, caplog: p
     assert stored.claude_session_id == two.sessions.live(project.id).claude_session_id
     assert sum("another server has taken it over" in record.message for record in caplog.records) == 1
 
+    await until(state_is(two, project, SessionState.IDLE))
+    await two.sessions.outbox(project.id).flush()
     before = await two.store.load_events(project.id)
     await one.sessions.outbox(project.id).flush()
     assert await two.store.load_events(project.id) == before
