@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 
 from ..errors import KeeperUnavailable
 from . import rendezvous
@@ -14,7 +15,7 @@ _LOCK_NAME = "keeper.lock"
 
 
 async def start_keeper(folder: str, folder_fd: int) -> Helper | None:
-    """Start a keeper and wait until it listens; ``None`` when somebody else did or does it."""
+    """Start a keeper and wait until it listens; ``None`` when somebody else did or does it, or killed it."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     lock_fd = os.open(_LOCK_NAME, flags, 0o600, dir_fd=folder_fd)
     try:
@@ -26,6 +27,8 @@ async def start_keeper(folder: str, folder_fd: int) -> Helper | None:
             helper = await _run_keeper(folder, log_fd)
         finally:
             os.close(log_fd)
+        if helper.exit_code == -signal.SIGKILL:  # somebody is after keepers: that says nothing of the next one
+            return None
         if helper.exit_code:
             raise KeeperUnavailable(f"The keeper ended with status {helper.exit_code}: {read_log(folder)}")
         return helper

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ from tests.support.terminal import (
 from wxcode_jupyter.errors import HeldElsewhere, KeeperUnavailable, TerminalError
 from wxcode_jupyter.terminal import process
 from wxcode_jupyter.terminal.child import Child
+from wxcode_jupyter.terminal.helper import Helper
 from wxcode_jupyter.terminal.process import KeeperClient
 from wxcode_jupyter.terminal.reactor import READABLE, Reactor
 from wxcode_jupyter.terminal.session import TerminalSession
@@ -89,6 +91,28 @@ async def _next(first: KeeperClient) -> int:
             successor.close()
             return successor.pid
         await asyncio.sleep(0.001)
+
+
+async def test_a_keeper_that_is_killed_before_it_listens_is_followed_by_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [session] = await open_many(bench, 1)
+    killed: list[int] = []
+
+    class Doomed(Helper):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            if len(killed) < 2:
+                killed.append(self.pid)
+                self.kill()
+
+    monkeypatch.setattr("wxcode_jupyter.terminal.launch.Helper", Doomed)
+    keeper = client_of(session).pid
+    os.kill(keeper, signal.SIGKILL)
+    await until(lambda: client_of(session).pid not in (keeper, *killed))
+    await session.write(b"on\n")
+    await output_until(session, b"got on")
+    assert len(killed) == 2
 
 
 async def test_what_is_left_while_the_keeper_dies_is_left_to_the_next(bench: Bench) -> None:
