@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
 import signal
-import struct
-import termios
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
@@ -20,16 +17,13 @@ from . import asciicast, journal
 from .attachment import Attachment, Role
 from .emulation import Emulation
 from .feeder import Feeder
-from .journal import Chunk, JournalReader, SizeChange, SizeRecord
+from .journal import Chunk, JournalReader, SizeRecord
 from .loss import LossWatch
 from .screen import ScreenView, Snapshot
+from .sizing import Sizing
+from .snapshots import Snapshots
 from .spawned import ChildProcess, ExitNotice
 from .subscribers import Subscribers
-from .timeline import SizeTimeline
-
-_REDRAW_S = 0.2
-_SNAPSHOT_S = 30.0  # how long a snapshot is kept for others, and
-_NEAR_BYTES = 64 << 10  # how much may follow it
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +37,6 @@ class TerminalSession:
         pid: Process id of the child, which is its process group too.
         started_at: When it was spawned, in UTC.
         active_at: When it last printed something, or was begun, in UTC.
-        size: The present size.
         exit_code: Once closed: the exit status, ``-n`` when signal n killed it, ``None`` when the keeper died first.
     """
 
@@ -53,33 +46,37 @@ class TerminalSession:
         self.pid = child.pid
         self.started_at: datetime = child.started_at
         self.active_at = child.started_at
-        self.size = size
         self.exit_code: int | None = None
         self._child = child
         self._journal_dir = journal_dir
         self._journal = JournalReader(journal_dir)
-        self._sizes = SizeRecord(journal_dir)
-        self._timeline = SizeTimeline(size)
-        for change in SizeRecord(journal_dir).load_new():  # one that is taken over has had several
-            self._timeline.append(change)
-            self.size = TermSize(change.rows, change.cols)
         self._feeder = Feeder(child.master)
         self._screen = emulation.open(journal_dir, lambda: self._journal.head, self._feeder.push)
         self._attachments: set[Attachment] = set()
-        self._explicit_size: TermSize | None = None
-        self._wanted_size = self.size
-        self._redraw: asyncio.TimerHandle | None = None
+        self._sizing = Sizing(
+            child.master,
+            journal_dir,
+            size,
+            head=lambda: self._journal.head,
+            votes=self._votes,
+            on_change=self._resized,
+        )
         self._replays = False
         self._loss = LossWatch()
         self._subscribers = Subscribers()
         self._client_watchers = Subscribers()
-        self._snapshots: dict[int, asyncio.Future[Snapshot]] = {}  # by history rows, the newest
+        self._snapshots = Snapshots(self._screen, self._journal)
         self._closed = asyncio.Event()
         self._discarded = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(child.doorbell, self._ring)
         child.exit.add_done_callback(self._close)
         child.on_new_keeper = self._catch_up
+
+    @property
+    def size(self) -> TermSize:
+        """The present size."""
+        return self._sizing.size
 
     @property
     def closed(self) -> bool:
@@ -139,7 +136,7 @@ class TerminalSession:
         Args:
             styled: With ``ScreenView.runs``, which ``render`` makes HTML and ANSI of.
         """
-        self._sizes.flush()
+        self._sizing.flush()
         return await self._screen.view(styled)
 
     async def snapshot(self, history: int = 1000) -> Snapshot:
@@ -151,23 +148,19 @@ class TerminalSession:
         Raises:
             TerminalClosed: The session was discarded.
         """
-        self._sizes.flush()
-        taking = self._snapshots.get(history)
-        if taking is None or (taking.done() and not self._leads_here(taking.result().offset)):
-            taking = self._snapshots[history] = asyncio.ensure_future(self._screen.snapshot(history))
-            taking.add_done_callback(lambda taken: self._keep_snapshot(history, taken))
-        snapshot = await asyncio.shield(taking)
+        self._sizing.flush()
+        snapshot = await self._snapshots.take(history)
         if not snapshot.exact:
             self._ask_for_redraw(snapshot)
         return snapshot
 
     def size_at(self, offset: int) -> TermSize:
         """Return the size that the terminal had for the output at ``offset``."""
-        return self._timeline.at(offset)
+        return self._sizing.timeline.at(offset)
 
     def recording(self, title: str = "") -> Iterator[str]:
         """Give the output that is kept now, with its times, as the lines of an asciicast v2 file, read as they go."""
-        self._sizes.flush()
+        self._sizing.flush()
         sizes = SizeRecord(self._journal_dir).load_new()
         return asciicast.encode(self._journal.moments(), sizes, self._journal.head, self._journal.read, title)
 
@@ -185,18 +178,17 @@ class TerminalSession:
     def attach(self, role: Role | str, size: TermSize | None = None, offset: int | None = None) -> Attachment:
         """Add a client, which reads from ``offset`` on (default: the oldest byte that is kept)."""
         start = self._journal.oldest if offset is None else offset
-        attachment = Attachment(Role(role), size, start, self._journal.read, self._timeline, self._voted)
+        attachment = Attachment(Role(role), size, start, self._journal.read, self._sizing.timeline, self._voted)
         self._attachments.add(attachment)
         self._client_watchers.call()
         if self.closed:
             attachment.wake(ended=True)
-        self._apply_size()
+        self._sizing.apply()
         return attachment
 
     def set_explicit_size(self, size: TermSize | None) -> None:
         """Fix the size whatever the clients' sizes are; ``None`` lets the smallest driver decide again."""
-        self._explicit_size = size
-        self._apply_size()
+        self._sizing.fix(size)
 
     async def signal(self, signum: int) -> None:
         """Send a signal to the child's process group.
@@ -259,9 +251,7 @@ class TerminalSession:
             self._loop.remove_reader(self._child.doorbell)
         while not self.closed:
             await self.wait_kept()
-            if self._redraw is not None:
-                self._redraw.cancel()
-                self._end_redraw()
+            self._sizing.end_redraw()
             try:
                 await self._child.keeper.leave(self._child)
                 break
@@ -299,25 +289,6 @@ class TerminalSession:
         if not self._attachments:
             self._journal.close()
 
-    def _leads_here(self, offset: int) -> bool:
-        """Whether a client can go on from ``offset``: not much has come since, and nothing of it is lost."""
-        if self.head - offset > _NEAR_BYTES:
-            return False
-        while (chunk := self._journal.read(offset)).data and chunk.offset == offset:
-            offset = chunk.end
-        return not chunk.data
-
-    def _keep_snapshot(self, history: int, taken: asyncio.Future[Snapshot]) -> None:
-        """Keep it for those who come soon after, if it is any good."""
-        if taken.cancelled() or taken.exception() or not taken.result().exact:
-            self._drop_snapshot(history, taken)
-        else:
-            self._loop.call_later(_SNAPSHOT_S, self._drop_snapshot, history, taken)
-
-    def _drop_snapshot(self, history: int, taken: asyncio.Future[Snapshot]) -> None:
-        if self._snapshots.get(history) is taken:
-            del self._snapshots[history]
-
     async def _ask(self, polite: Callable[[], Awaitable[None]], grace_s: float) -> None:
         try:
             async with asyncio.timeout(grace_s):
@@ -354,6 +325,7 @@ class TerminalSession:
     def _close(self, exit: asyncio.Future[ExitNotice]) -> None:
         self.exit_code = exit.result().exit_code
         self._closed.set()
+        self._sizing.close()
         self._feeder.close()
         self._loop.remove_reader(self._child.doorbell)
         self._child.close_terminal()
@@ -363,7 +335,7 @@ class TerminalSession:
         """What the keeper that died had written is there, unannounced; what it had read and not written is lost."""
         _log.info("Session %s goes on with another keeper; the program is asked to draw its screen again.", self.key)
         self._announce()
-        self._have_redrawn()
+        self._sizing.redraw()
 
     def _ask_for_redraw(self, snapshot: Snapshot) -> None:
         if not snapshot.data and not self._replays:
@@ -373,17 +345,7 @@ class TerminalSession:
                 "clients get the output that is kept, and the program is asked to draw again.",
                 self.key,
             )
-        self._have_redrawn()
-
-    def _have_redrawn(self) -> None:
-        """Have SIGWINCH sent, by another size for a moment: many programs take no notice of one that is the same."""
-        if self._redraw is None and not self.closed:
-            self._resize(TermSize(self.size.rows - 1 or 2, self.size.cols))
-            self._redraw = self._loop.call_later(_REDRAW_S, self._end_redraw)
-
-    def _end_redraw(self) -> None:
-        self._redraw = None
-        self._apply_size()
+        self._sizing.redraw()
 
     def _voted(self, attachment: Attachment) -> None:
         if not attachment.attached:
@@ -391,25 +353,12 @@ class TerminalSession:
             self._client_watchers.call()
             if self._discarded:
                 self._close_unused()
-        self._apply_size()
+        self._sizing.apply()
 
-    def _apply_size(self) -> None:
-        votes = [a.size for a in self._attachments if a.role is Role.DRIVER and a.size]
-        if self._explicit_size:
-            self._wanted_size = self._explicit_size.clamped()
-        elif votes:
-            self._wanted_size = TermSize(min(vote.rows for vote in votes), min(vote.cols for vote in votes)).clamped()
-        self._resize(self._wanted_size)
+    def _votes(self) -> list[TermSize]:
+        return [each.size for each in self._attachments if each.role is Role.DRIVER and each.size]
 
-    def _resize(self, size: TermSize) -> None:
-        if size == self.size or self.closed:
-            return
-        # Recorded first: what the child writes because of SIGWINCH comes after it in the journal.
-        change = SizeChange(self._journal.head, size.rows, size.cols)
-        self._sizes.append(change)
-        self._timeline.append(change)
-        fcntl.ioctl(self._child.master, termios.TIOCSWINSZ, struct.pack("4H", size.rows, size.cols, 0, 0))
-        self.size = size
+    def _resized(self) -> None:
         self._screen.follow()
         for attachment in self._attachments:
             attachment.wake()

@@ -49,7 +49,7 @@ async def test_when_the_keeper_is_killed_its_sessions_go_on_with_another(bench: 
     for number in range(3):
         await kill_keeper(bench, session, b"after %d\n" % number)
         await output_until(session, b"got after %d\r\n" % number)
-        await until(lambda: session._redraw is None)
+        await until(lambda: not session._sizing.redrawing)
     assert await bench.pools[0].open("key", bench.spec(("true",))) is session
     # Complete, in order, and with the screen drawn again each time: a keeper may die with what it had read.
     output = await output_until(session, b"got after 2")
