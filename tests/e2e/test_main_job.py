@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pymongo
@@ -153,8 +155,7 @@ def test_a_conversation_that_the_cli_does_not_know_is_told_and_kept(tmp_path: Pa
         stored = job.client.get_project(project).claude_session_id
         job.client.stop(project)
         [transcript] = job.home.transcripts(job.workspace)
-        transcript.unlink()
-        next(tmp_path.glob(f"**/transcripts/{project.id}/{transcript.name}")).unlink()
+        forget(tmp_path, project.id, transcript)
 
         waiting = job.client.send(project, "are you there?")
         exited = job.until_state(project, SessionState.EXITED)
@@ -167,6 +168,16 @@ def test_a_conversation_that_the_cli_does_not_know_is_told_and_kept(tmp_path: Pa
         job.done(waiting)
         assert job.client.get_project(project).claude_session_id != stored
         assert job.model.prompts == ["to be forgotten", "are you there?"]
+
+
+def forget(folder: Path, project_id: str, transcript: Path) -> None:
+    """Delete a transcript, and our copies of it: the link and that of the store."""
+    [file] = folder.glob("**/wxcode.sqlite3")
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=20)) as store:
+        until(lambda: store.execute("SELECT count(*) FROM transcripts").fetchone()[0])
+        transcript.unlink()
+        next(folder.glob(f"**/transcripts/{project_id}/{transcript.name}")).unlink()
+        store.execute("DELETE FROM transcripts")
 
 
 def document(url: str, project_id: str) -> dict[str, object]:

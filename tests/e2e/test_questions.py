@@ -12,7 +12,7 @@ import pytest
 
 from tests.server.api import Api
 from tests.support.cli import each_cli
-from tests.support.job import Job, until
+from tests.support.job import Job, alive, until
 from tests.support.keys import DOWN, ENTER, press
 from wxcode_jupyter.client import Policy
 from wxcode_jupyter.client.values import Project
@@ -53,8 +53,8 @@ def waiting_hooks(job: Job) -> list[int]:
 
 
 def end_hooks(job: Job) -> None:
-    """Kill the hooks that wait, so that keys are all that is left."""
-    for pid in until(lambda: waiting_hooks(job), what="a hook that waits"):
+    """Kill the hooks that wait, so that keys are all that is left; the file of one that was killed may stay a while."""
+    for pid in until(lambda: list(filter(alive, waiting_hooks(job))), what="a hook that waits"):
         os.kill(pid, signal.SIGKILL)
 
 

@@ -14,6 +14,7 @@ from tests.support.outage import clear_during_an_outage, lineage
 from wxcode_jupyter.client.values import Project
 from wxcode_jupyter.errors import StoreUnavailable
 from wxcode_jupyter.models import CommandStatus, SessionState
+from wxcode_jupyter.store import EMBEDDED_FILE
 from wxcode_jupyter.testing.scripted_model import Rule, Say
 
 pytestmark = [pytest.mark.cli, pytest.mark.mongod, pytest.mark.timeout(180)]
@@ -73,7 +74,7 @@ def test_a_server_that_starts_without_its_store_says_so_and_works_later(tmp_path
         assert f"{mongod.location}/wxcode" in job.server.log()
         [check] = [check for check in job.client.doctor() if check.name == "store"]
         assert not check.ok
-        assert not (tmp_path / "jupyter/data/wxcode/wxcode.sqlite").exists(), "never a fall-back to the other kind"
+        assert list(tmp_path.rglob(f"{EMBEDDED_FILE}*")) == [], "never a fall-back to the other kind"
         with mongod:
             project = until(lambda: made(job))
             job.ask(project, "it is there now")
