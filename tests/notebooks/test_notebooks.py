@@ -209,7 +209,7 @@ def test_two_runs_at_once_start_one_server(world: tuple[World, ScriptedModel], t
         )
         runs.append(Papermill(notebook, tmp_path / name, machine.env()))
     ended = [run.finish() for run in runs]
-    assert [executed.exit_code for executed in ended] == [0, 0], ended
+    assert [executed.exit_code for executed in ended] == [0, 0], "\n".join(executed.printed for executed in ended)
     assert sorted(model.prompts) == ["hello from ana", "hello from ben"]
     [server] = machine.servers()
     with Client.connect(environ=server.environ) as client:
