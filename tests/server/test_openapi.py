@@ -57,10 +57,8 @@ def test_routes_and_methods_are_those_of_the_page() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_the_body_that_a_method_checks_is_the_one_on_the_page(operation: Operation) -> None:
-    checked = re.findall(r'self\.body\("(\w+)"\)', operation.source)
-
-    assert checked == [schema for schema in [body_schema(operation)] if schema]
+def test_a_method_reads_a_body_where_the_page_has_one(operation: Operation) -> None:
+    assert ("self.body()" in operation.source) == (body_schema(operation) is not None)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)

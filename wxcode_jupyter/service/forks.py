@@ -21,7 +21,7 @@ from .config import Config
 from .cutting import Cut, cut_before
 from .events import EventLog
 from .lineage import Lineage
-from .projects import OPTIONS, Projects
+from .projects import OPTIONS, Projects, check_name
 from .sessions import Sessions
 
 
@@ -60,6 +60,7 @@ class Forks:
 
         Whatever is raised, nothing is left behind.
         """
+        check_name(name)
         milestone = await self._store.get_milestone(milestone_id)
         first = await self._store.get_project(milestone.output_project_id)
         workspace = resolve_workspace(first.workspace_path, self._config.roots)
