@@ -15,7 +15,7 @@ from ..errors import InvalidPath, NoCheckpoint
 from ..evidence import Forked
 from ..models import LineageCause, Milestone, OutputProject
 from ..store.base import Store
-from ..workspace import resolve_workspace, slug
+from ..workspace import real_path, resolve_workspace, slug
 from .checkpoints import Checkpoints
 from .config import Config
 from .cutting import Cut, cut_before
@@ -103,7 +103,7 @@ class Forks:
     async def _in_peace(self, first: OutputProject) -> AsyncIterator[dict[str, str]]:
         """Give the CLI's environment once the store knows what became of the commands: a live session sees to that."""
         if self._sessions.find_live(first.id) is not None:
-            yield self._sessions.environment(os.path.realpath(first.workspace_path))  # noqa: ASYNC240
+            yield self._sessions.environment(real_path(first.workspace_path))
             return
         async with self._sessions.settled(first) as environment:
             yield environment
