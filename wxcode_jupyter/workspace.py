@@ -63,8 +63,8 @@ def resolve_workspace(
     Raises:
         InvalidPath: Relative, unprintable, outside every root, not a folder, or not usable; the message says which.
     """
-    text = _checked(os.fspath(path))
-    real = os.path.realpath(text)
+    text = os.fspath(path)
+    real = real_path(text)
     roots = [os.fspath(root) for root in allowed_roots]
     for root in map(os.path.realpath, roots):
         if os.path.commonpath((root, real)) == root:
@@ -75,6 +75,11 @@ def resolve_workspace(
         "Choose a folder in one of them, or add its parent to c.WxcodeApp.allowed_workspace_roots.",
         path=text,
     )
+
+
+def real_path(path: str) -> str:
+    """Return the real path of a folder as it is stored, wherever it is. Raises ``InvalidPath`` where that is none."""
+    return os.path.realpath(_checked(path))
 
 
 def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int = CONTEXT_LIMIT_BYTES) -> str:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from jupyter_core.utils import ensure_async
@@ -18,7 +17,7 @@ from tornado import web
 from ..errors import InvalidBody, WxcodeError
 from ..models import check_id
 from ..service.app import Service
-from .schemas import check
+from .schemas import Operation, operation
 
 #: What Jupyter's authorizer is asked about.
 PROJECT, SESSION, MILESTONE = "wxcode:project", "wxcode:session", "wxcode:milestone"
@@ -72,9 +71,6 @@ def to_json(value: Any) -> Any:
     return value
 
 
-Member = TypeVar("Member", bound=StrEnum)
-
-
 class ServiceMixin(JupyterHandler):
     """Access to the service, and the authorizer's word."""
 
@@ -95,40 +91,67 @@ class ServiceMixin(JupyterHandler):
 
 
 class WxcodeHandler(ServiceMixin, APIHandler):
-    """A REST handler."""
+    """A REST handler.
+
+    Attributes:
+        route: Its path in ``openapi.yaml``; "" for one that is not of that page.
+    """
+
+    _body: dict[str, Any]
+
+    def initialize(self, route: str = "") -> None:
+        """Take what the router has for it."""
+        self.route = route
 
     async def prepare(self, *, _redirect_to_login: bool = False) -> None:
-        """Authenticate; never redirect to a login page (`WebSocketMixin` passes the argument)."""
+        """Authenticate; never redirect to a login page (`WebSocketMixin` passes the argument).
+
+        Nobody gets past here, whatever the method, but the preflight of a browser (OPTIONS, which carries no login).
+        """
         await JupyterHandler.prepare(self, _redirect_to_login=_redirect_to_login)
         if not self.check_origin():
             raise web.HTTPError(404)
+        if not self.current_user and self.request.method != "OPTIONS":
+            raise web.HTTPError(403)
 
-    def body(self, schema: str) -> dict[str, Any]:
-        """Return the request's JSON, checked; an empty body is an empty object."""
-        raw = self.request.body.strip() or b"{}"
-        try:
-            parsed = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            raise InvalidBody("The body is no JSON.", field="") from error
-        return check(schema, parsed)
+    def check_request(self) -> None:
+        """Hold query and body against the page, before anything is done with them.
 
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        """Return a whole number from the query."""
-        text = self.get_query_argument(name, str(default))
-        if not text.isascii() or not text.isdigit() or len(text) > 15 or not low <= int(text) <= high:
-            raise InvalidBody(f"{name} is a whole number from {low} to {high}.", field=name)
-        return int(text)
+        Raises:
+            InvalidBody: What does not fit is named in ``field``.
+            InvalidId: It is an id.
+        """
+        page = self._operation
+        page.check_query(
+            {
+                name: [self.decode_argument(value, name) for value in values]
+                for name, values in self.request.query_arguments.items()
+            }
+        )
+        if page.body is not None:
+            raw = self.request.body.strip() or b"{}"
+            try:
+                parsed = json.loads(raw)
+            except (ValueError, RecursionError) as error:
+                raise InvalidBody("The body is no JSON.", field="") from error
+            self._body = page.check_body(parsed)
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's JSON, as it was checked; an empty body is an empty object."""
+        return self._body
+
+    def integer(self, name: str) -> int:
+        """Return a whole number from the query, or what the page has where it is not given."""
+        return int(self.get_query_argument(name, str(self._operation.query[name]["default"])))
 
     def page(self) -> dict[str, int]:
         """Return ``skip`` and ``limit`` from the query."""
-        return {"skip": self.integer("skip", 0, 0, 10**12), "limit": self.integer("limit", 100, 1, 1000)}
+        return {"skip": self.integer("skip"), "limit": self.integer("limit")}
 
-    def member(self, enum: type[Member], text: str, field: str) -> Member:
-        """Return the member of an enumeration that a query's ``field`` names."""
-        try:
-            return enum(text)
-        except ValueError:
-            raise InvalidBody(f"{field} is one of {', '.join(each.value for each in enum)}.", field=field) from None
+    @property
+    def _operation(self) -> Operation:
+        assert self.request.method
+        return operation(self.route, self.request.method.lower())
 
     def reply(self, value: Any, status: int = 200) -> None:
         """Answer with JSON."""
@@ -159,8 +182,8 @@ Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
 
 
 def endpoint(action: str, resource: str) -> Callable[[Method], Method]:
-    """Make a method a REST endpoint: authenticated, authorised for ``action`` on ``resource``, ids checked, errors
-    told."""
+    """Make a method a REST endpoint: authenticated, authorised for ``action`` on ``resource``, its ids, query and body
+    checked, in this order and before anything is looked for; errors told."""
 
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
@@ -168,7 +191,9 @@ def endpoint(action: str, resource: str) -> Callable[[Method], Method]:
             if not await self.may(action, resource):
                 raise web.HTTPError(403, f"Not authorized to {action} {resource}.")
             try:
-                await method(self, *(check_id(argument) for argument in arguments))
+                identifiers = [check_id(argument) for argument in arguments]
+                self.check_request()
+                await method(self, *identifiers)
             except WxcodeError as error:
                 self.reply_error(error)
 

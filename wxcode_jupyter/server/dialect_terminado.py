@@ -30,6 +30,7 @@ class TerminadoDialect:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._refused = False
         self._size: asyncio.Future[TermSize] = asyncio.get_running_loop().create_future()
 
     async def hear(self, frame: str | bytes) -> Request | None:
@@ -44,8 +45,9 @@ class TerminadoDialect:
         """Say nothing: it has no frame for it."""
 
     async def tell_error(self, error: WxcodeError) -> None:
-        """Log it: it has no frame for it."""
-        _log.info("A terminal panel: %s", error.message)
+        """Log it, the first time: it has no frame for it."""
+        _log.log(logging.DEBUG if self._refused else logging.INFO, "A terminal panel: %s", error.message)
+        self._refused = True
 
     async def tell_closed(self, exit_code: int | None) -> None:
         """Say that the terminal has ended."""

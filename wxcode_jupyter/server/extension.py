@@ -24,7 +24,7 @@ from ..service.app import Service
 from ..service.config import Config
 from .jupyter_terminals import JupyterTerminals
 from .messages import LANGUAGES
-from .rest import ROUTES, UnknownHandler
+from .rest import ROUTES, UnknownHandler, documented
 
 API = ("wxcode", "api", "v1")
 _PACKAGE = Path(__file__).parents[1]
@@ -178,7 +178,7 @@ class WxcodeApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes; Jupyter puts its ``base_url`` before each."""
         base = url_path_join("/", *API)
-        self.handlers.extend((base + path, handler) for path, handler in ROUTES)
+        self.handlers.extend((base + path, handler, {"route": documented(path)}) for path, handler in ROUTES)
         self.handlers.append((base + r"(?:/.*)?", UnknownHandler))
         assert self.serverapp is not None
         if self.serverapp.terminals_enabled:

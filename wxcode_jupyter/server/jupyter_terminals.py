@@ -1,7 +1,8 @@
 """Live sessions as terminals of Jupyter's: listed by ``api/terminals``, shown by JupyterLab's own terminal panel.
 
-Our handlers stand before those of ``jupyter_server_terminals`` and answer for the names of live sessions only; the list
-has both. They ask the authorizer for ``wxcode:session``, as every terminal of a session, and none of them ends one.
+Our handlers stand before those of ``jupyter_server_terminals`` and answer for names that only sessions have; the list
+has both. They ask the authorizer for ``wxcode:session``, as every terminal of a session, before they look whether the
+session lives, and none of them ends one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _LET_GO_S = 1.0  # how long a panel may take to be told that it is over
 _SESSION = "wxcode:session"
+_NAME = r"([A-Za-z0-9_]{1,40}_[0-9a-f]{24})"  # see name_of
 
 
 class JupyterTerminals:
@@ -45,8 +47,8 @@ class JupyterTerminals:
         base = application.settings["base_url"]
         rules = [
             Rule(_Read(url_path_join(base, "api/terminals")), ListHandler),
-            Rule(_OfSession(url_path_join(base, r"api/terminals/(\w+)"), self), ModelHandler),
-            Rule(_OfSession(url_path_join(base, r"terminals/websocket/(\w+)"), self), PanelHandler),
+            Rule(_OfSession(url_path_join(base, f"api/terminals/{_NAME}"), application), ModelHandler),
+            Rule(_OfSession(url_path_join(base, f"terminals/websocket/{_NAME}"), application), PanelHandler),
         ]
         application.settings["wxcode_terminals"] = self
         application.default_router.rules[:0] = rules
@@ -87,16 +89,18 @@ class _Read(PathMatches):
 
 
 class _OfSession(PathMatches):
-    """Matches the names of live sessions."""
+    """Matches the names of sessions, live or not, so that nobody learns by the answer which of them live; but not one
+    that somebody has given a terminal of Jupyter's."""
 
-    def __init__(self, pattern: str, terminals: JupyterTerminals) -> None:
+    def __init__(self, pattern: str, application: web.Application) -> None:
         super().__init__(pattern)
-        self._terminals = terminals
+        self._settings = application.settings
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the path's arguments."""
         found = super().match(request)
-        return found if found and self._terminals.find(found["path_args"][0].decode()) else None
+        theirs = getattr(self._settings.get("terminal_manager"), "terminals", ())
+        return found if found and found["path_args"][0].decode() not in theirs else None
 
 
 class _Handler(WxcodeHandler):
@@ -104,6 +108,13 @@ class _Handler(WxcodeHandler):
     def terminals(self) -> JupyterTerminals:
         terminals: JupyterTerminals = self.settings["wxcode_terminals"]
         return terminals
+
+    def require(self, name: str) -> LiveSession:
+        """Return the live session of this name; for want of one the answer is 404."""
+        live = self.terminals.find(name)
+        if live is None:
+            raise web.HTTPError(404, f"There is no terminal {name}.")
+        return live
 
 
 class ListHandler(_Handler):
@@ -131,13 +142,13 @@ class ModelHandler(_Handler):
     async def get(self, name: str) -> None:
         """Return it."""
         await self._check("read")
-        if live := self.terminals.find(name):
-            self.finish(json.dumps(_model(live)))
+        self.finish(json.dumps(_model(self.require(name))))
 
     @web.authenticated
     async def delete(self, name: str) -> None:
         """Detach those who came this way."""
         await self._check("execute")
+        self.require(name)
         await self.terminals.detach(name)
         self.set_status(204)
         self.finish()
@@ -155,6 +166,10 @@ class PanelHandler(TerminalHandler, _Handler):
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Speak the one protocol that is spoken here."""
         return None
+
+    def check_request(self) -> None:
+        """Have a terminal that is none refused before the protocol is switched, as Jupyter does."""
+        self.require(self.path_args[0])
 
     def open(self, identifier: str) -> None:  # type: ignore[override]
         """Attach."""

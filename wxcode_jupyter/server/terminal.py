@@ -35,14 +35,20 @@ class TerminalHandler(SocketHandler):
 
     async def get(self, identifier: str) -> None:
         """Ask who it is before the protocol is switched; what the id is worth is told afterwards, as a close code."""
-        if not self.current_user:
-            raise web.HTTPError(403)
         may_drive = await self.may("execute", "wxcode:session")
         if not may_drive and not await self.may("read", "wxcode:session"):
             raise web.HTTPError(403)
         self._role = Role.DRIVER if may_drive else Role.OBSERVER
         if self.get_query_argument("role", "") == "observer":
             self._role = Role.OBSERVER
+        try:
+            self.check_request()
+        except WxcodeError as error:
+            self.reply_error(error)
+            return
+        if not self.asks_for_websocket:
+            self.set_header("Upgrade", "websocket")
+            raise web.HTTPError(426, "A terminal is a WebSocket: connect with a client that speaks it.")
         await super().get(identifier)
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:

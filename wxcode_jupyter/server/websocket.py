@@ -31,6 +31,13 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
     _cancellable = True
     _left = False
 
+    @property
+    def asks_for_websocket(self) -> bool:
+        """Whether the request is one that switches protocols, and no plain one."""
+        headers = self.request.headers
+        options = [option.strip().lower() for option in headers.get("Connection", "").split(",")]
+        return headers.get("Upgrade", "").lower() == "websocket" and "upgrade" in options
+
     def open(self, *_arguments: str) -> None:
         """Bound what waits for the client in the kernel, and let it wait for nothing else."""
         super().open(*_arguments)
@@ -79,13 +86,11 @@ class EventsHandler(SocketHandler):
     async def get(self, project_id: str) -> None:
         """Return the events after a seq, or follow them."""
         await self.service.store.get_project(project_id)
-        self._after = self.integer("after", 0, 0, 10**12)
-        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+        self._after = self.integer("after")
+        if self.asks_for_websocket:
             await WebSocketHandler.get(self, project_id)
             return
-        events = await self.service.events.load(
-            project_id, after=self._after, limit=self.integer("limit", 1000, 1, 1000)
-        )
+        events = await self.service.events.load(project_id, after=self._after, limit=self.integer("limit"))
         self.reply({"events": [event_json(event) for event in events], "last_seq": _last(events, self._after)})
 
     def open(self, project_id: str) -> None:  # type: ignore[override]

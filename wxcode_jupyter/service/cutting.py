@@ -15,6 +15,7 @@ from ..claude.fork import BEGINNING, fork_line, message_before
 from ..errors import ConversationUnknown
 from ..models import Command, OutputProject
 from ..store.base import Store
+from ..workspace import real_path
 from .config import Config
 from .keepsake import bring_back
 
@@ -42,7 +43,7 @@ async def cut_before(
     first = next((command for command in commands if command.prompt_id and command.claude_session_id), None)
     if first is None or first.prompt_id is None or first.claude_session_id is None:
         return "nothing of the milestone is in it."
-    workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
+    workspace = real_path(project.workspace_path)
     lineage = await store.load_lineage(project.id)
     entries = [entry for entry in lineage if entry.claude_session_id == first.claude_session_id]
     told = next((entry.transcript_path for entry in entries if entry.transcript_path), None)

@@ -15,13 +15,13 @@ from ..errors import InvalidPath, NoCheckpoint
 from ..evidence import Forked
 from ..models import LineageCause, Milestone, OutputProject
 from ..store.base import Store
-from ..workspace import resolve_workspace, slug
+from ..workspace import real_path, resolve_workspace, slug
 from .checkpoints import Checkpoints
 from .config import Config
 from .cutting import Cut, cut_before
 from .events import EventLog
 from .lineage import Lineage
-from .projects import OPTIONS, Projects
+from .projects import OPTIONS, Projects, check_name
 from .sessions import Sessions
 
 
@@ -60,6 +60,7 @@ class Forks:
 
         Whatever is raised, nothing is left behind.
         """
+        check_name(name)
         milestone = await self._store.get_milestone(milestone_id)
         first = await self._store.get_project(milestone.output_project_id)
         workspace = resolve_workspace(first.workspace_path, self._config.roots)
@@ -102,7 +103,7 @@ class Forks:
     async def _in_peace(self, first: OutputProject) -> AsyncIterator[dict[str, str]]:
         """Give the CLI's environment once the store knows what became of the commands: a live session sees to that."""
         if self._sessions.find_live(first.id) is not None:
-            yield self._sessions.environment(os.path.realpath(first.workspace_path))  # noqa: ASYNC240
+            yield self._sessions.environment(real_path(first.workspace_path))
             return
         async with self._sessions.settled(first) as environment:
             yield environment

@@ -11,6 +11,7 @@ from ..claude import transcript
 from ..errors import NotFound, StoreError, StoreUnavailable
 from ..models import ClaudeSession, Conversation, OutputProject
 from ..store.base import Store
+from ..workspace import real_path
 from .config import Config
 from .kept_text import KeptText
 
@@ -68,7 +69,7 @@ class History:
         return True, None
 
     def _find(self, project: OutputProject, entry: ClaudeSession) -> str | None:
-        workspace = os.path.realpath(project.workspace_path)
+        workspace = real_path(project.workspace_path)
         own = transcript.find(self._config.environment, workspace, entry.claude_session_id, known=entry.transcript_path)
         folder = transcript.folder_of_links(self._config.data_dir, project.id)
         paths = (own, transcript.kept_at(folder, entry.claude_session_id))

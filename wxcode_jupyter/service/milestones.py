@@ -52,16 +52,16 @@ class Milestones:
             InvalidBody: a name that is none, or a context over 1 MiB.
             Conflict: ``milestone_id`` is that of another milestone: of another project, name, element or context.
         """
-        await self._store.get_project(check_id(output_project_id))
         if context is not None and len(context.encode(errors="replace")) > CONTEXT_LIMIT_BYTES:
             raise InvalidBody(f"A context has at most {CONTEXT_LIMIT_BYTES} bytes.", field="context")
         milestone = Milestone(
             check_id(milestone_id) if milestone_id else self._store.new_id(),
-            output_project_id,
+            check_id(output_project_id),
             check_name(element_name, field="element_name"),
             element_id=check_id(element_id) if element_id else None,
             context=context,
         )
+        await self._store.get_project(output_project_id)
         await self._store.create_milestone(milestone)
         stored = await self._store.get_milestone(milestone.id)
         if any(getattr(stored, name) != getattr(milestone, name) for name in _CREATED):

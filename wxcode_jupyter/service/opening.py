@@ -18,6 +18,7 @@ from ..errors import HeldElsewhere, StoreUnavailable, TerminalClosed
 from ..models import OutputProject
 from ..store.base import Store
 from ..terminal.pool import TerminalPool
+from ..workspace import real_path
 from .config import Config
 from .events import EventLog
 from .launcher import About, Launched, Launcher
@@ -124,7 +125,7 @@ class Opening:
 
         Raises ``StoreUnavailable`` and ``CliMissing``.
         """
-        workspace = os.path.realpath(project.workspace_path)  # noqa: ASYNC240 - one look at a local folder
+        workspace = real_path(project.workspace_path)
         environment = self._launcher.environment(workspace)
         self._launcher.check_cli(environment)
         await self._recover(store, project.id, workspace, environment)

@@ -71,6 +71,8 @@ class Projects:
         if "status" in changes:
             fields["status"] = ProjectStatus(changes["status"])
         options = {name: changes[name] for name in OPTIONS if name in changes}
+        change_options(ProjectOptions(), options)  # before anything is looked for
+        await self._store.get_project(project_id)
         changed = change_options(await self._store.get_options(project_id), options)
         if fields:  # first, because the name may be taken: then nothing is changed
             await self._store.update_project(project_id, fields)

@@ -10,6 +10,7 @@ from ..claude.usage import TurnRecord, load_cost, load_turn
 from ..evidence import CommandSummary, PlanningChange
 from ..models import Command, OutputProject
 from ..store.base import Store
+from ..workspace import real_path
 from .checkpoints import Checkpoints
 from .config import Config
 from .pictures import Pictures
@@ -41,7 +42,7 @@ class Summaries:
         )
 
     def _compare(self, project: OutputProject, command: Command) -> tuple[PlanningChange | None, str | None]:
-        pictures = Pictures(self._config.data_dir, project.id, os.path.realpath(project.workspace_path))
+        pictures = Pictures(self._config.data_dir, project.id, real_path(project.workspace_path))
         return pictures.change(command), pictures.missing_still(command)
 
     async def _read_transcript(self, command: Command) -> tuple[TurnRecord, float | None]:
@@ -58,7 +59,7 @@ class Summaries:
         self, project: OutputProject, claude_session_id: str, known: str | None, prompt_id: str
     ) -> tuple[TurnRecord, float | None]:
         """Read the CLI's own transcript, or where it has deleted that, the link that we keep."""
-        workspace = os.path.realpath(project.workspace_path)
+        workspace = real_path(project.workspace_path)
         path = transcript.find(self._config.environment, workspace, claude_session_id, known=known)
         if not os.path.exists(path):
             folder = transcript.folder_of_links(self._config.data_dir, project.id)

@@ -70,13 +70,18 @@ ROUTES: tuple[tuple[str, type[Any]], ...] = (
 )
 
 
+def documented(pattern: str) -> str:
+    """Return a route as ``openapi.yaml`` writes it."""
+    return pattern.replace(_ID, "{id}")
+
+
 class UnknownHandler(WxcodeHandler):
     """Every other path under the API."""
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Say in JSON that there is nothing here, to those who may know."""
         await super().prepare()
-        if not self.current_user:
+        if not self.current_user:  # not even a preflight, which all other routes answer
             raise web.HTTPError(403)
         self.set_status(404)
         self.finish({"message": "There is no such route; see openapi.yaml.", "reason": "not_found", "details": {}})

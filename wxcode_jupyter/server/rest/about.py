@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from ..._version import __version__
-from ...models import check_id
 from ..base import PROJECT, WxcodeHandler, endpoint
 
 
@@ -35,5 +34,5 @@ class DoctorHandler(WxcodeHandler):
     async def get(self) -> None:
         """Check what a project needs."""
         project_id = self.get_query_argument("project_id", "")
-        checks = await self.service.doctor.examine(check_id(project_id) if project_id else None)
+        checks = await self.service.doctor.examine(project_id or None)
         self.reply({"checks": checks})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...models import CommandStatus, check_id
+from ...models import CommandStatus
 from ..base import SESSION, WxcodeHandler, endpoint
 
 
@@ -13,12 +13,12 @@ class CommandsHandler(WxcodeHandler):
     async def get(self, project_id: str) -> None:
         """List commands."""
         await self.service.store.get_project(project_id)
-        statuses = {self.member(CommandStatus, text, "status") for text in self.get_query_arguments("status")}
+        statuses = {CommandStatus(text) for text in self.get_query_arguments("status")}
         milestone_id = self.get_query_argument("milestone_id", "")
         page = await self.service.store.list_commands(
             project_id,
             statuses=statuses or None,
-            milestone_id=check_id(milestone_id) if milestone_id else None,
+            milestone_id=milestone_id or None,
             **self.page(),
         )
         self.reply({"commands": page.items, "total": page.total})
@@ -26,7 +26,7 @@ class CommandsHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
         """Queue a command."""
-        body = self.body("CommandCreate")
+        body = self.body()
         command = await self.service.commands.enqueue(
             project_id, body["text"], milestone_id=body.get("milestone_id"), command_id=body.get("id")
         )
@@ -73,7 +73,7 @@ class AnswerHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, question_id: str) -> None:
         """Answer it."""
-        body = self.body("Answer")
+        body = self.body()
         answers = self.service.answers
         self.reply(
             await answers.give(

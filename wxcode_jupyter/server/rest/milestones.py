@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...models import MilestoneStatus, check_id
+from ...models import MilestoneStatus
 from ..base import MILESTONE, WxcodeHandler, endpoint
 
 
@@ -15,8 +15,8 @@ class MilestonesHandler(WxcodeHandler):
         project_id = self.get_query_argument("output_project_id", "")
         status = self.get_query_argument("status", "")
         page = await self.service.store.list_milestones(
-            output_project_id=check_id(project_id) if project_id else None,
-            status=self.member(MilestoneStatus, status, "status") if status else None,
+            output_project_id=project_id or None,
+            status=MilestoneStatus(status) if status else None,
             **self.page(),
         )
         self.reply({"milestones": page.items, "total": page.total})
@@ -24,7 +24,7 @@ class MilestonesHandler(WxcodeHandler):
     @endpoint("write", MILESTONE)
     async def post(self) -> None:
         """Create a milestone."""
-        body = self.body("MilestoneCreate")
+        body = self.body()
         milestone = await self.service.milestones.create(
             body["output_project_id"],
             body["element_name"],
@@ -46,7 +46,7 @@ class MilestoneHandler(WxcodeHandler):
     @endpoint("write", MILESTONE)
     async def patch(self, milestone_id: str) -> None:
         """Mark it completed or failed."""
-        status = MilestoneStatus(self.body("MilestoneChange")["status"])
+        status = MilestoneStatus(self.body()["status"])
         self.reply(await self.service.milestones.close(milestone_id, status))
 
     @endpoint("write", MILESTONE)
@@ -80,7 +80,7 @@ class StartHandler(WxcodeHandler):
     @endpoint("execute", MILESTONE)
     async def post(self, milestone_id: str) -> None:
         """Queue its command."""
-        command_id = self.body("MilestoneStart").get("id")
+        command_id = self.body().get("id")
         self.reply(await self.service.milestones.start(milestone_id, command_id=command_id), 202)
 
 
@@ -90,7 +90,7 @@ class RewindHandler(WxcodeHandler):
     @endpoint("execute", MILESTONE)
     async def post(self, milestone_id: str) -> None:
         """Bring workspace and conversation back to before it."""
-        yes = bool(self.body("Rewind").get("yes", False))
+        yes = bool(self.body().get("yes", False))
         self.reply(await self.service.rewinds.rewind(milestone_id, yes=yes))
 
 
@@ -100,6 +100,6 @@ class ForkHandler(WxcodeHandler):
     @endpoint("execute", MILESTONE)
     async def post(self, milestone_id: str) -> None:
         """Make a second project of what the first was before it."""
-        body = self.body("Fork")
+        body = self.body()
         forks = self.service.forks
         self.reply(await forks.fork(milestone_id, body["name"], workspace_path=body.get("workspace_path")), 201)

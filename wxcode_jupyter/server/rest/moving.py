@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tornado import web
 
-from ...errors import InvalidBody
+from ...errors import InvalidBody, WxcodeError
 from ...workspace import slug
 from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
 
@@ -56,15 +56,28 @@ class ImportHandler(WxcodeHandler):
 
     async def prepare(self, *, _redirect_to_login: bool = False) -> None:
         """Look who it is before anything is kept."""
+        if self.request.method != "POST":
+            await super().prepare(_redirect_to_login=_redirect_to_login)
+            return
         connection: Any = self.request.connection
         connection.set_max_body_size(UPLOAD_LIMIT_BYTES)
         with self._noted():
             await super().prepare(_redirect_to_login=_redirect_to_login)
             if not await self.may("write", PROJECT):
                 raise web.HTTPError(403, f"Not authorized to write {PROJECT}.")
+            try:
+                self.check_request()
+            except WxcodeError:
+                return  # `endpoint` says it, after the body, of which nothing is kept
         if self._refusal is None:
             os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
+
+    def check_request(self) -> None:
+        """Tell now what was noted, and hold the query against the page."""
+        if self._refusal is not None:
+            raise self._refusal
+        super().check_request()
 
     async def data_received(self, chunk: bytes) -> None:
         """Write a part of the body to the disk."""
@@ -77,6 +90,8 @@ class ImportHandler(WxcodeHandler):
         try:
             yield
         except web.HTTPError as error:
+            if self.request.method != "POST":
+                raise
             self._refusal = error
 
     def on_finish(self) -> None:
@@ -92,8 +107,6 @@ class ImportHandler(WxcodeHandler):
     @endpoint("write", PROJECT)
     async def post(self) -> None:
         """Make a project of the file."""
-        if self._refusal is not None:
-            raise self._refusal
         assert self._file is not None
         if not self._length:
             raise InvalidBody("The body is the file of an exported project; it is empty.", field="")

@@ -39,7 +39,7 @@ class ProjectsHandler(ProjectJson):
     @endpoint("write", PROJECT)
     async def post(self) -> None:
         """Create a project."""
-        body = self.body("ProjectCreate")
+        body = self.body()
         project = await self.service.projects.create(
             body["name"],
             workspace_path=body.get("workspace_path"),
@@ -62,9 +62,7 @@ class ProjectHandler(ProjectJson):
     @endpoint("write", PROJECT)
     async def patch(self, project_id: str) -> None:
         """Change a project."""
-        await self.service.store.get_project(project_id)
-        body = self.body("ProjectChange")
-        self.reply(await self.project(await self.service.projects.change(project_id, body)))
+        self.reply(await self.project(await self.service.projects.change(project_id, self.body())))
 
     @endpoint("write", PROJECT)
     async def delete(self, project_id: str) -> None:
@@ -88,4 +86,4 @@ class GsdInitHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
         """Queue GSD's new-project with a brief."""
-        self.reply(await self.service.gsd.init(project_id, self.body("GsdInit")["brief"]), 202)
+        self.reply(await self.service.gsd.init(project_id, self.body()["brief"]), 202)

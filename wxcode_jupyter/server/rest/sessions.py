@@ -31,12 +31,12 @@ class SessionHandler(WxcodeHandler):
     @endpoint("execute", SESSION)
     async def post(self, project_id: str) -> None:
         """Start or resume it."""
-        body = self.body("SessionStart")
-        if body.get("now"):
-            await self.service.sessions.lift_limit(project_id)
+        body = self.body()
         fresh, earlier = bool(body.get("fresh", False)), body.get("claude_session_id")
         if fresh and earlier:
             raise InvalidBody("A new conversation and an earlier one: only one of them can go on.", field="fresh")
+        if body.get("now"):
+            await self.service.sessions.lift_limit(project_id)
         force = bool(body.get("force", False))
         start = self.service.sessions.start
         self.reply(await start(project_id, fresh=fresh, claude_session_id=earlier, force=force))
