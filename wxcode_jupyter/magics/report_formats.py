@@ -8,7 +8,7 @@ import socket
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from .cards import clean, clean_line
+from ..plain import clean, clean_line
 from .evidence import spoken
 from .export import to_plain
 from .verdicts import Case, ProjectReport, Suite, marked_failed
