@@ -16,6 +16,8 @@ _ANY_HOSTILE = re.compile(f"[{_HOSTILE}]")
 #: Escape sequences that are complete, and the beginning of those that are not: what follows it is text that shows.
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?")
 _BREAKS = re.compile("\r\n|[\u2028\u2029]")
+_COLOURS = re.compile(r"(\x1b\[[0-9;:]*m)")
+_RETURNS = re.compile("\r+\n?")
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -29,6 +31,12 @@ def clean_line(text: str, limit: int = 0) -> str:
     """Return text on one line, cut to ``limit`` characters (0: not cut)."""
     line = " ".join(clean(text).split())
     return line if not limit or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def clean_colored(text: str) -> str:
+    """Return text as `clean` does, with its colours (SGR): the only sequences that do nothing else to a terminal."""
+    parts = _COLOURS.split(_RETURNS.sub("\n", text))
+    return "".join(part if place % 2 else clean(part) for place, part in enumerate(parts))
 
 
 def visible(text: str, keep: str = "") -> str:

@@ -12,6 +12,7 @@ import anywidget
 from traitlets import Int, Unicode
 
 from ..models import TermSize
+from ..plain import clean_line
 from . import tunnel
 from .source import Source
 
@@ -87,7 +88,7 @@ class Terminal(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        return f"<Terminal on {self._on}>"
+        return f"<Terminal on {clean_line(self._on)}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)

@@ -156,7 +156,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "the latest events",
             options=(
                 Option(("--limit",), "how many; 50 by default", "N", "count"),
-                Option(("--raw",), "instead, what the live session's terminal has printed, as it was printed"),
+                Option(("--raw",), "instead, what the live session's terminal has printed, with its colours"),
                 Option(("--asciicast",), "instead, write it there with its times, as an asciicast v2", "FILE", "value"),
                 Option(("--file",), "with --raw: write it there, every byte; else it is printed", "FILE", "value"),
                 *_COMMON,
