@@ -170,6 +170,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 Option(("--rows",), "its height at first; 24 by default", "R", "count"),
                 Option(("--cols",), "its width; as the cell is wide by default", "C", "count"),
                 Option(("--observer",), "only look on: neither type nor size"),
+                Option(("--clipboard",), "let what runs in it copy into your clipboard (OSC 52); it may never read it"),
                 *_COMMON,
             ),
         ),
