@@ -16,12 +16,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from jupyter_core.paths import jupyter_runtime_dir
 
 from .client import Client, discovery
 from .errors import KeeperUnavailable, WxcodeError
+from .plain import clean, clean_line
 from .terminal.process import KeeperClient
 
 _STOP_S = 10.0  # a keeper ends its sessions first, which may resist
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(line.act(line, rest))
     except WxcodeError as error:
-        print(f"{error.message} [{error.code}]", file=sys.stderr)
+        _say(f"{error} [{error.code}]", sys.stderr)
         return 1
 
 
@@ -68,11 +69,11 @@ def sessions(_line: argparse.Namespace, _rest: Sequence[str]) -> int:
 
 def doctor(_line: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Check what is needed, with the server that a notebook would use; one is started where none runs."""
-    with Client.connect(say=lambda text: print(text, file=sys.stderr)) as client:
+    with Client.connect(say=lambda text: _say(text, sys.stderr)) as client:
         checks = client.doctor()
     for check in checks:
         remedy = f"\n    -> {check.remedy}" if check.remedy and not check.ok else ""
-        print(f"{'ok' if check.ok else 'to do' if check.to_do else 'MISSING':8}{check.name}: {check.detail}{remedy}")
+        _say(f"{'ok' if check.ok else 'to do' if check.to_do else 'MISSING':8}{check.name}: {check.detail}{remedy}")
     return int(any(not check.ok and not check.to_do for check in checks))
 
 
@@ -93,7 +94,7 @@ async def _look(folder: str) -> tuple[int, list[dict[str, Any]] | None] | None:
     except KeeperUnavailable as error:
         if "pid" not in error.details:
             raise
-        print(error.message, file=sys.stderr)
+        _say(str(error), sys.stderr)
         return int(error.details["pid"]), None
     if client is None:
         return None
@@ -151,7 +152,13 @@ async def _keeper_stop(folder: str, *, sure: bool) -> int:
     return 0
 
 
+def _say(text: str, to: TextIO | None = None) -> None:
+    """Print a text, without what would move a terminal's cursor."""
+    print(clean(text), file=to)
+
+
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    rows = [[clean_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

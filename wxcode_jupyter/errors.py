@@ -54,12 +54,14 @@
     └── ServerUnreachable         a kernel that finds no server
 
 Each class has a stable ``code`` slug, which is the ``reason`` of the REST API; the message says what to do next. This
-module imports nothing of the package, and ``server/base.py`` owns the one table from codes to HTTP status.
+module imports nothing of the package but ``plain``; ``server/base.py`` owns the one table from codes to HTTP status.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
+
+from .plain import visible
 
 
 class WxcodeError(Exception):
@@ -83,6 +85,10 @@ class WxcodeError(Exception):
             return self.__dict__["details"][name]
         except KeyError:
             raise AttributeError(name) from None
+
+    def __str__(self) -> str:
+        """Return the message for people: what others wrote into it cannot move a cursor; line breaks and tabs stay."""
+        return visible(self.message, keep="\n\t")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive pickling: a kernel's results may cross processes."""

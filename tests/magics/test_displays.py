@@ -7,7 +7,7 @@ import pytest
 
 from tests.magics.conftest import Notebook
 from wxcode_jupyter.client import Progress
-from wxcode_jupyter.magics.cards import Badge, Card, clean, clean_line
+from wxcode_jupyter.magics.cards import Badge, Card
 from wxcode_jupyter.magics.progress import ProgressPrinter
 
 EVIL = "<script>alert('x')</script>\x1b]0;title\x07\x1b[31m\u202ered & \"quoted\"\x00\x9b5A"
@@ -55,12 +55,6 @@ def test_the_text_is_aligned() -> None:
     assert card.as_text() == (
         "demo  [idle]\n  folder  /w/demo\n  id      1\n          2\n  a    bb\n  ccc  d\n  e  f\n  x\n  y"
     )
-
-
-def test_one_line_is_one_line() -> None:
-    assert clean_line("a\n b\tc\x1b[1m", 0) == "a b c"
-    assert clean_line("abcdef", 4) == "abc…"
-    assert clean("a\r\nb\x1bc") == "a\nb"
 
 
 def test_results_have_both_forms(demo: Notebook) -> None:

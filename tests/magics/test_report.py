@@ -179,7 +179,7 @@ def test_markdown_keeps_its_tables_whatever_names_there_are(night: Notebook, tmp
     text = (tmp_path / "out.md").read_text()
     assert text == str(result)
     assert r"| good \| one |" in text and r"bad \<two\>" in text
-    assert "> All *done*." in text
+    assert "> ```text\n> All *done*.\n> ```" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.magics.conftest import Notebook
+from wxcode_jupyter.ipyxterm import Terminal
 from wxcode_jupyter.magics import LiveTerminal, UsageMistake
 
 
@@ -17,6 +18,16 @@ def test_the_page_connects_to_its_own_server_and_the_kernel_to_the_sessions(demo
     assert widget.page_url == f"wxcode/api/v1/output-projects/{identifier}/terminal"
     assert repr(widget) == f"<Terminal on ws://h:1/{widget.page_url}>"
     assert (widget.rows, widget.cols, widget.label) == (30, 100, "demo")
+
+
+def test_programs_may_copy_where_somebody_says_so() -> None:
+    assert not Terminal("ws://127.0.0.1:1/").clipboard
+    assert Terminal("ws://127.0.0.1:1/", clipboard=True).clipboard
+
+
+def test_the_magic_says_it(demo: Notebook) -> None:
+    assert not demo.run("%wxmilestone terminal").widget.clipboard
+    assert demo.run("%wxmilestone terminal --clipboard").widget.clipboard
 
 
 def test_an_observer_asks_for_less(demo: Notebook) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-from traitlets import Int, Unicode
+from traitlets import Bool, Int, Unicode
 
 from ..models import TermSize
+from ..plain import clean_line
 from . import tunnel
 from .source import Source
 
@@ -37,6 +38,7 @@ class Terminal(anywidget.AnyWidget):
         rows: Height at first, in rows; it can be dragged.
         cols: Width; 0 for what fits into the cell.
         label: What is shown as its name until the server says one.
+        clipboard: Whether programs in it may copy into the user's clipboard (OSC 52); none may ever read it.
         picture: Gives what stands in the notebook besides the widget, by MIME type: the last screen, for who has no
             kernel. Called at every display.
     """
@@ -49,6 +51,7 @@ class Terminal(anywidget.AnyWidget):
     rows = Int(24, min=1, max=500).tag(sync=True)
     cols = Int(0, min=0, max=500).tag(sync=True)
     label = Unicode().tag(sync=True)
+    clipboard = Bool(False, read_only=True).tag(sync=True)
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Terminal(anywidget.AnyWidget):
         rows: int = 24,
         cols: int = 0,
         label: str = "",
+        clipboard: bool = False,
         picture: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         if (url is None) == (read is None) or (read is None) != (write is None):
@@ -77,6 +81,7 @@ class Terminal(anywidget.AnyWidget):
         self._on = tunnel.bare(url) if url else "a program of this kernel's"
         self._tunnels = tunnel.Tunnels(dial, self._tell)
         self.set_trait("page_url", page_url)
+        self.set_trait("clipboard", clipboard)
         super().__init__(rows=rows, cols=cols, label=label)
         self.on_msg(self._receive)
 
@@ -87,7 +92,7 @@ class Terminal(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        return f"<Terminal on {self._on}>"
+        return f"<Terminal on {clean_line(self._on)}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)

@@ -15,6 +15,8 @@ from datetime import datetime
 from html import escape
 from typing import Literal
 
+from ..plain import clean, clean_line
+
 Tone = Literal["good", "busy", "needed", "bad", "quiet"]
 
 _DOTS: dict[Tone, str] = {
@@ -24,11 +26,6 @@ _DOTS: dict[Tone, str] = {
     "bad": "#e5534b",
     "quiet": "#8b949e",
 }
-#: Escape sequences, the other control characters, and the marks that reorder text.
-_CONTROLS = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?"
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
 _CODE, _AS_CODE = re.compile(r"`([^`]+)`"), r"<code>\1</code>"
 _FONT = "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px)"
 _BORDER = "border:1px solid rgba(128,128,128,.4);border-radius:4px"
@@ -109,17 +106,6 @@ class Card:
             parts.append(f'<div style="{_GRID}:{columns}">{items}</div>')
         parts += [*_html_block(self.block), *_html_notes(self.notes)]
         return f'<div style="{_FRAME}">{"".join(parts)}</div>'
-
-
-def clean(text: str) -> str:
-    """Return text without control characters; line breaks and tabs (as blanks) stay."""
-    return _CONTROLS.sub("", text.replace("\r\n", "\n")).expandtabs(4)
-
-
-def clean_line(text: str, limit: int = 0) -> str:
-    """Return text on one line, cut to ``limit`` characters (0: not cut)."""
-    line = " ".join(clean(text).split())
-    return line if not limit or len(line) <= limit else line[: limit - 1] + "…"
 
 
 def clock(moment: datetime | None) -> str:

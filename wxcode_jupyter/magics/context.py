@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..client import Client, Policy, Project
 from ..errors import NotFound
-from .cards import clean
+from ..plain import clean
 from .frontend import is_attended
 from .grammar import Mistake, nearest
 from .live import Live, Subject

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..client import GsdPhase, GsdProgress, GsdStatus
 from ..evidence import PhaseState, PlanningChange, PlanningState
-from .cards import Badge, Tone, clean_line
+from ..plain import clean_line
+from .cards import Badge, Tone
 
 _TONES: dict[str, Tone] = {
     "planned": "busy",

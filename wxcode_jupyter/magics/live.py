@@ -18,6 +18,8 @@ from datetime import datetime
 from html import escape
 from typing import Literal
 
+from ..plain import clean_line
+
 Subject = Literal["session", "command", "milestone", "questions"]
 
 #: Asks for the page's server only (``baseUrl`` is that of JupyterLab and Notebook); one without our files is told.
@@ -56,5 +58,5 @@ class Live:
             "milestone": self.milestone_id,
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        written = " ".join(f'data-{name}="{escape(value)}"' for name, value in attributes.items() if value)
+        written = " ".join(f'data-{name}="{escape(clean_line(value))}"' for name, value in attributes.items() if value)
         return f'<wxcode-card style="display:block" {written}>{picture}</wxcode-card>{_SCRIPT}'

@@ -25,7 +25,8 @@ class ExportResult(Result):
     file: Path
 
     def _card(self) -> Card:
-        rows = [("file", str(self.file)), ("size", f"{self.file.stat().st_size:,} bytes")]
+        size = f"{self.file.stat().st_size:,} bytes" if self.file.exists() else "it is not there any more"
+        rows = [("file", str(self.file)), ("size", size)]
         return Card(self.project.name, Badge("exported", "good"), rows, notes=self.notes)
 
 

@@ -1,4 +1,4 @@
-"""What a terminal has printed, as it was printed: to a file, or here."""
+"""What a terminal has printed: to a file as it was printed, or here, with its colours and nothing else that acts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..plain import clean_colored
 from .cards import Card
 from .grammar import Line, Mistake
 from .results import Result
@@ -31,7 +32,7 @@ def save_output(data: bytes, name: str, file: str | None, line: Line) -> Output:
     """Write the output to a file, or print it where none is named."""
     path = Path(file).expanduser().absolute() if file else None
     if path is None:
-        sys.stdout.write(data.decode(errors="replace"))
+        sys.stdout.write(clean_colored(data.decode(errors="replace")))
     else:
         try:
             path.write_bytes(data)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from ..client import Progress
-from .cards import clean_line, clock
+from ..plain import clean_line
+from .cards import clock
 
 _WIDTH = 76  # a milestone's command, and a line that a notebook does not break
 _LINES_PER_S = 8

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..client import Client, Project
 from ..models import Command, CommandStatus, now
-from .cards import Badge, Card, clean_line
+from ..plain import clean_line
+from .cards import Badge, Card
 from .context import Context
 from .grammar import Line, Mistake, nearest
 from .report_formats import as_json, as_junit, as_markdown

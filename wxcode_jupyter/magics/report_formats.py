@@ -8,13 +8,16 @@ import socket
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from .cards import clean, clean_line
+from ..plain import clean, clean_line
 from .evidence import spoken
 from .export import to_plain
 from .verdicts import Case, ProjectReport, Suite, marked_failed
 
 _TITLE_LIMIT = 120
 _MESSAGE_LIMIT = 2000
+_ACTS = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Where Markdown's dialects make a link of what is none.
+_LINKS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=www)\.")
 #: Characters that XML 1.0 does not have, however they are written.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -40,7 +43,7 @@ def as_markdown(report: ProjectReport) -> str:
             lines += [_command_row(case) for case in suite.cases]
             said = suite.cases[-1].command.last_message
             if said:
-                lines += ["", *(f"> {line}".rstrip() for line in clean(said[:_MESSAGE_LIMIT]).split("\n"))]
+                lines += ["", *_quoted(said[:_MESSAGE_LIMIT])]
     return "\n".join(lines) + "\n"
 
 
@@ -68,7 +71,8 @@ def as_json(report: ProjectReport) -> str:
     counts = {"passed": report.passed, "failed": report.failed, "not_done": report.skipped}
     project = to_plain(report.project)
     whole = {"project": project, "created_at": to_plain(report.created_at), **counts, "suites": suites}
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    # What JSON need not write as an escape would act all the same where the report is printed.
+    return _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(whole, indent=2, ensure_ascii=False)) + "\n"
 
 
 def as_junit(report: ProjectReport) -> str:
@@ -161,4 +165,11 @@ def _row(*cells: str | None) -> str:
 
 def _md(text: str) -> str:
     """Return a text of which Markdown makes nothing."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", clean_line(text))
+    return _LINKS.sub(r"\\\g<0>", re.sub(r"([\\`*_{}\[\]<>#|&~$])", r"\\\1", clean_line(text)))
+
+
+def _quoted(text: str) -> list[str]:
+    """Return a text as it is, within a fence that is longer than any in it: no link, picture or element of Claude's."""
+    shown = clean(text)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    return [f"> {line}".rstrip() for line in (f"{fence}text", *shown.split("\n"), fence)]

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from ..client import Check, Client, GsdStatus, Project
 from ..client.policies import describe as describe_question
 from ..models import Command, Event, Milestone, Question, SessionInfo, SessionState
+from ..plain import clean_colored
 from .cards import Badge, Card, Now, clock
 from .evidence import Evidence, squeezed
 from .export import scrap, to_plain
@@ -286,7 +287,7 @@ class Screen(Result):
             case "html":
                 return {**shown, "text/html": Card(self.title, notes=self.notes).as_html() + self.markup}
             case "ansi":  # front ends show the colours of a text, where there is no HTML
-                return {"text/plain": self.markup}
+                return {"text/plain": clean_colored(self.markup)}
         return shown
 
     def _card(self) -> Card:

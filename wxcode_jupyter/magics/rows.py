@@ -16,7 +16,8 @@ from ..models import (
     SessionInfo,
     SessionState,
 )
-from .cards import Badge, Now, Tone, clean_line, clock
+from ..plain import clean_line
+from .cards import Badge, Now, Tone, clock
 from .evidence import Evidence
 
 _SESSION_TONES: dict[SessionState, Tone] = {

@@ -11,7 +11,8 @@ from ..client import Budget, GsdStatus, Run, Runner, RunStep
 from ..errors import InvalidRequest, WxcodeError
 from ..evidence import Usage
 from ..models import MilestoneStatus
-from .cards import Badge, Card, Tone, clean_line, clock
+from ..plain import clean_line
+from .cards import Badge, Card, Tone, clock
 from .context import Context
 from .evidence import duration_s, spoken
 from .grammar import Line, Mistake

@@ -156,7 +156,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
             "the latest events",
             options=(
                 Option(("--limit",), "how many; 50 by default", "N", "count"),
-                Option(("--raw",), "instead, what the live session's terminal has printed, as it was printed"),
+                Option(("--raw",), "instead, what the live session's terminal has printed, with its colours"),
                 Option(("--asciicast",), "instead, write it there with its times, as an asciicast v2", "FILE", "value"),
                 Option(("--file",), "with --raw: write it there, every byte; else it is printed", "FILE", "value"),
                 *_COMMON,
@@ -170,6 +170,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
                 Option(("--rows",), "its height at first; 24 by default", "R", "count"),
                 Option(("--cols",), "its width; as the cell is wide by default", "C", "count"),
                 Option(("--observer",), "only look on: neither type nor size"),
+                Option(("--clipboard",), "let what runs in it copy into your clipboard (OSC 52); it may never read it"),
                 *_COMMON,
             ),
         ),

@@ -67,6 +67,7 @@ def terminal(context: Context, line: Line) -> Result:
         rows=rows or 24,
         cols=cols or 0,
         label=found.name,
+        clipboard=bool(line["clipboard"]),
         picture=picture,
     )
 

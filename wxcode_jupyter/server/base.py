@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.client
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -18,6 +19,8 @@ from ..errors import InvalidBody, WxcodeError
 from ..models import check_id
 from ..service.app import Service
 from .schemas import Operation, operation
+
+_log = logging.getLogger(__name__)
 
 #: What Jupyter's authorizer is asked about.
 PROJECT, SESSION, MILESTONE = "wxcode:project", "wxcode:session", "wxcode:milestone"
@@ -162,7 +165,7 @@ class WxcodeHandler(ServiceMixin, APIHandler):
         """Answer with an error, in Jupyter's shape."""
         status = lookup(STATUS, error)
         if status >= 500:
-            self.log.error("wxcode: %s %s: %s", self.request.method, self.request.path, error.message)
+            _log.error("wxcode: %s %s: %s", self.request.method, self.request.path, error.message)
         self.set_status(status)
         reply = {"message": error.message, "reason": error.code, "details": to_json(error.details)}
         self.finish(json.dumps(reply, default=str))
@@ -173,7 +176,7 @@ class WxcodeHandler(ServiceMixin, APIHandler):
         phrase = http.client.responses.get(status_code, "Unknown")
         known = isinstance(error, web.HTTPError)
         message = (error.log_message if known else "Unhandled error") or phrase
-        self.log.warning("wxcode: %s %s: %r", self.request.method, self.request.path, message)
+        _log.warning("wxcode: %s %s: %r", self.request.method, self.request.path, message)
         slug = _REASONS.get(status_code, phrase.lower().replace(" ", "_").replace("-", "_"))
         self.finish(json.dumps({"message": message, "reason": slug, "details": {}}))
 

@@ -23,8 +23,11 @@ from ..errors import InvalidRequest, WxcodeError
 from ..service.app import Service
 from ..service.config import Config
 from .jupyter_terminals import JupyterTerminals
+from .logs import relay
 from .messages import LANGUAGES
 from .rest import ROUTES, UnknownHandler, documented
+
+_log = logging.getLogger(__name__)
 
 API = ("wxcode", "api", "v1")
 _PACKAGE = Path(__file__).parents[1]
@@ -187,9 +190,7 @@ class WxcodeApp(ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         self.serverapp = serverapp
         # As Jupyter does with tornado's: what any part of the package logs is in the server's log, with its time.
-        package = logging.getLogger(self.name)
-        package.parent = serverapp.log
-        package.setLevel(serverapp.log.level)
+        relay(logging.getLogger(self.name), serverapp.log)
         with self._fatal():
             super()._link_jupyter_server_extension(serverapp)
 
@@ -203,13 +204,13 @@ class WxcodeApp(ExtensionApp):
         self._activity.stop()
         try:
             if left := await self.service.close():
-                self.log.info(
+                _log.info(
                     "wxcode: %d session(s) go on without this server, and the next one takes them over; `python -m "
                     "wxcode_jupyter keeper stop --yes` would end them.",
                     left,
                 )
         except Exception:
-            self.log.exception("wxcode: the shutdown was not in order.")  # raised, it would keep Jupyter from ending
+            _log.exception("wxcode: the shutdown was not in order.")  # raised, it would keep Jupyter from ending
 
     def current_activity(self) -> bool:
         """Whether Claude works: then Jupyter must not shut down for want of activity."""
@@ -230,7 +231,7 @@ class WxcodeApp(ExtensionApp):
             yield
         except (TraitError, WxcodeError) as error:
             assert self.serverapp is not None
-            self.serverapp.log.critical("Bad configuration of wxcode_jupyter (c.WxcodeApp): %s", error)
+            _log.critical("Bad configuration of wxcode_jupyter (c.WxcodeApp): %s", error)
             self.serverapp.exit(1)
 
     def _holder(self) -> dict[str, Any]:

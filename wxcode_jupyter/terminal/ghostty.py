@@ -9,6 +9,9 @@ from pyghostty import Terminal
 from pyghostty._ffi import check, ffi, lib
 from pyghostty.core import init_sized
 
+from ..plain import clean_line
+from .screen import TITLE_LIMIT
+
 # A sequence that is not finished within this makes a snapshot impossible until it is.
 UNFINISHED_BYTES = 8 << 20
 
@@ -82,9 +85,9 @@ def is_alternate(terminal: Terminal) -> bool:
 
 
 def title(terminal: Terminal) -> str:
-    """Return the window title."""
+    """Return the window title, as ``Screen.title``."""
     text = terminal.get("title", "GhosttyString")
-    return bytes(ffi.buffer(text.ptr, text.len)).decode(errors="replace") if text.len else ""
+    return clean_line(bytes(ffi.buffer(text.ptr, text.len)).decode(errors="replace"), TITLE_LIMIT) if text.len else ""
 
 
 def color(terminal: Terminal, name: str) -> str | None:

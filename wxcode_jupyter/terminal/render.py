@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 
+from ..plain import clean
 from .screen import ScreenView
 from .style import Color, Run, Style, sgr
 
@@ -21,6 +22,7 @@ _SIXTEEN = (
 _LEVELS = (0, 95, 135, 175, 215, 255)
 _UNDERLINES = ("", "solid", "double", "wavy", "dotted", "dashed")
 _SAFE_LINKS = ("http://", "https://", "mailto:")
+_LINK_LIMIT = 2000
 
 
 def to_html(view: ScreenView) -> str:
@@ -29,7 +31,7 @@ def to_html(view: ScreenView) -> str:
 
 
 def to_ansi(view: ScreenView) -> str:
-    """Return the rows, one a line, with SGR sequences and OSC 8 links; each line begins and ends with a plain pen."""
+    """Return the rows, one a line, with SGR sequences and, as above, OSC 8 links; each line ends with a plain pen."""
     return _join(view, _ansi_run)
 
 
@@ -39,17 +41,24 @@ def _join(view: ScreenView, render: Callable[[Run], str]) -> str:
 
 
 def _ansi_run(run: Run) -> str:
-    look = sgr(run.style)
-    text = f"{look}{run.text}\x1b[0m" if look != "\x1b[0m" else run.text
-    return f"\x1b]8;;{run.style.link}\x1b\\{text}\x1b]8;;\x1b\\" if run.style.link else text
+    look, shown, link = sgr(run.style), clean(run.text), _safe_link(run.style)
+    text = f"{look}{shown}\x1b[0m" if look != "\x1b[0m" else shown
+    return f"\x1b]8;;{link}\x1b\\{text}\x1b]8;;\x1b\\" if link else text
 
 
 def _html_run(run: Run) -> str:
-    text, look = html.escape(run.text), _css(run.style)
-    if run.style.link.startswith(_SAFE_LINKS):
-        # Without a colour of its own a link gets the page's, which may be unreadable here.
-        return f'<a href="{html.escape(run.style.link)}" rel="noopener" style="color:inherit;{look}">{text}</a>'
+    text, look = html.escape(clean(run.text)), _css(run.style)
+    if link := html.escape(_safe_link(run.style)):
+        # Its text may name another place than it leads to. Without a colour of its own it would get the page's.
+        safety = f'title="{link}" target="_blank" rel="noopener noreferrer"'
+        return f'<a href="{link}" {safety} style="color:inherit;{look}">{text}</a>'
     return f'<span style="{look}">{text}</span>' if look else text
+
+
+def _safe_link(style: Style) -> str:
+    """Return where a run leads, "" for another place than the web or a mailbox, or one that nobody could read."""
+    is_safe = style.link.startswith(_SAFE_LINKS) and len(style.link) <= _LINK_LIMIT and clean(style.link) == style.link
+    return style.link if is_safe else ""
 
 
 def _css(style: Style) -> str:

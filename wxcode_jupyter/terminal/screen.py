@@ -8,6 +8,8 @@ from typing import Protocol
 from ..models import TermSize
 from .style import Run
 
+TITLE_LIMIT = 256
+
 
 @dataclass(frozen=True, slots=True)
 class ScreenView:
@@ -16,7 +18,7 @@ class ScreenView:
     Attributes:
         lines: The rows as text, each without trailing blanks; exactly ``size.rows`` of them.
         cursor: Row and column, from 0.
-        title: The window title (OSC 0 and 2).
+        title: The window title (OSC 0 and 2), on one line, without control characters, cut to ``TITLE_LIMIT``.
         alternate: Whether the alternate screen shows.
         bracketed_paste: Whether the program asked for bracketed paste (mode 2004).
         offset: All output of the journal before this offset is in, and nothing after it.
@@ -89,7 +91,7 @@ class Screen(Protocol):
 
     @property
     def title(self) -> str:
-        """The window title."""
+        """The window title: one line of at most ``TITLE_LIMIT`` characters, none of them a control."""
 
     @property
     def alternate(self) -> bool:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+import unicodedata
 from typing import Any, Self
 
 import pyte
 from pyte.graphics import BG_AIXTERM, BG_ANSI, FG_AIXTERM, FG_ANSI
 
 from ..models import TermSize
+from ..plain import clean_line
+from .screen import TITLE_LIMIT
+from .screen_guard import SequenceGuard
 from .style import PLAIN, Color, Run, Style
 
 _ALTERNATE_MODES = {mode << 5 for mode in (47, 1047, 1049)}  # pyte shifts private modes
 _BRACKETED_PASTE = 2004 << 5
+_COLUMNS = 3
+_MARKS_LIMIT = 64  # as libghostty
 # By the names that pyte gives to the codes of SGR.
 _COLORS = {
     name: (code % 10) + bright
@@ -28,13 +35,21 @@ class _AlternatingScreen(pyte.Screen):
     def __init__(self, columns: int, lines: int) -> None:
         self.replies: list[str] = []
         self._primary: tuple[Any, Any] | None = None
+        self._marks = 0
         super().__init__(columns, lines)
+
+    def draw(self, data: str) -> None:
+        if data.isascii():
+            self._marks = 0
+        else:
+            data = "".join(filter(self._has_room, data))
+        super().draw(data)
 
     def set_mode(self, *numbers: int, **kwargs: Any) -> None:
         if kwargs.get("private") and {number << 5 for number in numbers} & _ALTERNATE_MODES and not self._primary:
             self._primary = (copy.deepcopy(self.buffer), copy.copy(self.cursor))
             self.erase_in_display(2)
-        super().set_mode(*numbers, **kwargs)
+        super().set_mode(*_without_width(numbers, **kwargs), **kwargs)
 
     def reset_mode(self, *numbers: int, **kwargs: Any) -> None:
         if kwargs.get("private") and {number << 5 for number in numbers} & _ALTERNATE_MODES and self._primary:
@@ -43,11 +58,16 @@ class _AlternatingScreen(pyte.Screen):
             self.cursor.x = min(self.cursor.x, self.columns - 1)
             self.cursor.y = min(self.cursor.y, self.lines - 1)
             self.dirty.update(range(self.lines))
-        super().reset_mode(*numbers, **kwargs)
+        super().reset_mode(*_without_width(numbers, **kwargs), **kwargs)
 
     def reset(self) -> None:
         self._primary = None
         super().reset()
+
+    def _has_room(self, character: str) -> bool:
+        """Count the marks on a character: pyte normalises all of them for each that comes."""
+        self._marks = self._marks + 1 if unicodedata.combining(character) else 0
+        return self._marks <= _MARKS_LIMIT
 
     def write_process_input(self, data: str) -> None:
         self.replies.append(data)
@@ -63,10 +83,14 @@ class PyteScreen:
         size = size.clamped()
         self._screen = _AlternatingScreen(size.cols, size.rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._guard = SequenceGuard()
 
     def feed(self, data: bytes) -> None:
         """See ``Screen``."""
-        self._stream.feed(data)
+        # pyte raises for sequences with more or other parameters than it knows, and begins anew: the rest of this slice
+        # is lost, where an error would cost every session its screen.
+        with contextlib.suppress(ArithmeticError, LookupError, TypeError, ValueError):
+            self._stream.feed(self._guard.feed(data))
 
     def resize(self, size: TermSize) -> None:
         """See ``Screen``."""
@@ -94,7 +118,7 @@ class PyteScreen:
     @property
     def title(self) -> str:
         """See ``Screen``."""
-        return str(self._screen.title)
+        return clean_line(self._screen.title, TITLE_LIMIT)
 
     @property
     def alternate(self) -> bool:
@@ -139,6 +163,11 @@ class PyteScreen:
 
     def close(self) -> None:
         """See ``Screen``."""
+
+
+def _without_width(numbers: tuple[int, ...], private: bool = False, **_others: Any) -> list[int]:
+    """Leave out the mode (DECCOLM) by which pyte would have another width than the PTY and all clients."""
+    return [number for number in numbers if not (private and number == _COLUMNS)]
 
 
 def _style(cell: Any) -> Style:

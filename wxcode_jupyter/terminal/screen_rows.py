@@ -18,7 +18,7 @@ from pyghostty.core import init_sized
 
 from .style import FLAGS, PLAIN, Color, Run, Style, sgr
 
-_MAX_CODEPOINTS = 64
+_MAX_CODEPOINTS = 128  # libghostty keeps 65 of a cell's and tells when there is no room for them
 _URI_BYTES = 1 << 12
 _WIDTHS = {
     lib.GHOSTTY_CELL_WIDE_NARROW: 1,

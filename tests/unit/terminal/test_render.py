@@ -64,8 +64,18 @@ def test_what_only_the_native_emulator_knows() -> None:
 def test_text_is_escaped_and_links_lead_to_the_web_only() -> None:
     assert html(b"<b>&\"'") == "&lt;b&gt;&amp;&quot;&#x27;"
     link = html(b'\x1b]8;;http://a.b/?"<c>&d\x07<x>\x1b]8;;\x07')
-    assert link == '<a href="http://a.b/?&quot;&lt;c&gt;&amp;d" rel="noopener" style="color:inherit;">&lt;x&gt;</a>'
-    assert html(b"\x1b]8;;javascript:alert(1)\x07x") == "x"
+    url = "http://a.b/?&quot;&lt;c&gt;&amp;d"
+    safety = f'title="{url}" target="_blank" rel="noopener noreferrer"'
+    assert link == f'<a href="{url}" {safety} style="color:inherit;">&lt;x&gt;</a>'
+    for refused in (
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc",
+        "http://a/\x9cb",
+        f"http://a/{'b' * 2000}",
+    ):
+        output = f"\x1b]8;;{refused}\x07x".encode()
+        assert html(output) == render.to_ansi(shown(output)) == "x"
     assert render.to_ansi(shown(b"\x1b]8;;http://a\x07x")) == "\x1b]8;;http://a\x1b\\x\x1b]8;;\x1b\\"
 
 

@@ -1,8 +1,8 @@
 // How things look: elements made of text, never of markup, because it is Claude's or a terminal's.
 
-// As `cards.py` has it: escape sequences, control characters, and the marks that reorder text.
+// As `plain.py` has it: escape sequences, control characters, and the marks that reorder text.
 const CONTROLS =
-  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 // In the element itself, as in the picture: the rules of front ends for outputs are stronger than a class.
 const PRE =
@@ -30,7 +30,7 @@ export function make(tag, { aria = {}, data = {}, ...properties } = {}, ...child
 
 /** Take out what would move or reorder text. */
 export function clean(text) {
-  return text.replaceAll("\r\n", "\n").replace(CONTROLS, "");
+  return text.replace(/\r\n|[\u2028\u2029]/g, "\n").replace(CONTROLS, "");
 }
 
 /** Make the dot and word of a state; `kind` is `session`, `milestone` or `command`. */

@@ -1,7 +1,5 @@
 /** What goes into the clipboard. */
 
-import type { IClipboardProvider } from "@xterm/addon-clipboard";
-
 /** Copy a text, with its markup where the clipboard takes it; raises where the browser does not let a page copy. */
 export async function copy(plain: string, html?: string): Promise<void> {
   if (navigator.clipboard === undefined) {
@@ -16,12 +14,6 @@ export async function copy(plain: string, html?: string): Promise<void> {
   const blobs = Object.entries(parts).map(([type, text]) => [type, new Blob([text], { type })] as const);
   await navigator.clipboard.write([new ClipboardItem(Object.fromEntries(blobs))]);
 }
-
-/** Lets programs copy (OSC 52), and never read what somebody has copied elsewhere. */
-export const WRITE_ONLY: IClipboardProvider = {
-  readText: () => "",
-  writeText: (selection, text) => (selection === "c" ? copy(text) : undefined),
-};
 
 /** Browsers give a page that came over plain HTTP no clipboard, but let it copy what is selected. */
 function copyOverPlainHttp(text: string): void {

@@ -3,6 +3,7 @@
 import { button, element } from "./dom.ts";
 import type { Display, Phase } from "./client.ts";
 import type { Role, State } from "./frames.ts";
+import { plain } from "./plain.ts";
 
 /** What the buttons do. */
 export interface Actions {
@@ -28,6 +29,7 @@ const TONES: Record<string, string> = {
   exited: "bad",
 };
 const SHORT = 8;
+const NAME_LIMIT = 80;
 
 export class Frame implements Display {
   readonly toolbar: HTMLElement;
@@ -68,7 +70,7 @@ export class Frame implements Display {
       button("Copy the selection, or the screen", "Copy", () => actions.copy()),
       reader,
     ];
-    this.name.textContent = label;
+    write(this.name, label, NAME_LIMIT);
     this.toolbar = element(
       "div",
       "toolbar",
@@ -121,9 +123,9 @@ export class Frame implements Display {
     this.root.dataset["role"] = this.isObserver ? "observer" : "driver";
     write(this.badge, known);
     this.badge.dataset["tone"] = isAttached ? (TONES[state] ?? "") : this.current.name === "connecting" ? "" : "bad";
-    if (project?.name) write(this.name, project.name);
+    if (project?.name) write(this.name, project.name, NAME_LIMIT);
     write(this.id, id?.slice(0, SHORT) ?? "");
-    this.id.title = id ? `Conversation ${id}` : "";
+    this.id.title = id ? plain(`Conversation ${id}`) : "";
     write(this.asks, attention ?? (questions === 1 ? "Claude asks" : questions > 1 ? `Claude asks ${questions} things` : ""));
     this.reading.hidden = !this.isObserver;
     this.interrupt.disabled = !isAttached || this.isObserver;
@@ -165,7 +167,8 @@ export class Frame implements Display {
   }
 }
 
-/** Only what changes, so that a screen reader does not say it again. */
-function write(place: HTMLElement, text: string): void {
-  if (place.textContent !== text) place.textContent = text;
+/** Only what changes, so that a screen reader does not say it again; of what others wrote, nothing that acts. */
+function write(place: HTMLElement, text: string, limit?: number): void {
+  const shown = plain(text, limit);
+  if (place.textContent !== shown) place.textContent = shown;
 }

@@ -17,6 +17,7 @@ export function render({ model, el }: { model: Model; el: HTMLElement }): () => 
     rows: Number(model.get("rows")),
     cols: Number(model.get("cols")),
     label: String(model.get("label")),
+    clipboard: model.get("clipboard") === true,
   });
   return () => view.dispose();
 }

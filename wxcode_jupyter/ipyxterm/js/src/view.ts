@@ -1,6 +1,5 @@
 /** One terminal on a page: xterm.js and its add-ons, its frame, and the client that feeds it. */
 
-import { ClipboardAddon } from "@xterm/addon-clipboard";
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { SerializeAddon } from "@xterm/addon-serialize";
@@ -9,10 +8,12 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal } from "@xterm/xterm";
 import { Client, type Size } from "./client.ts";
-import { copy, WRITE_ONLY } from "./copy.ts";
+import { guardClipboard } from "./clipboard.ts";
+import { copy } from "./copy.ts";
 import { element } from "./dom.ts";
 import { Frame } from "./frame.ts";
 import type { Way } from "./link.ts";
+import { Links } from "./links.ts";
 import { Screen } from "./screen.ts";
 import { Search } from "./search.ts";
 import { settings } from "./settings.ts";
@@ -26,6 +27,8 @@ export interface Options {
   cols: number;
   /** The name that is shown until the server says one. */
   label: string;
+  /** Whether programs may copy (OSC 52). */
+  clipboard: boolean;
 }
 
 const SCROLLBACK_ROWS = 5_000;
@@ -45,6 +48,7 @@ export class View {
   private readonly client: Client;
   private readonly frame: Frame;
   private readonly search: Search;
+  private readonly links: Links;
   private readonly ends: (() => void)[] = [];
   private isOpen = false;
 
@@ -63,14 +67,22 @@ export class View {
       scrollback: SCROLLBACK_ROWS,
       cols: options.cols || 80,
       rows: options.rows,
+      // Any protocol, so that what is not opened is said.
+      linkHandler: { activate: (_event, link) => this.links.ask(link), allowNonHttpProtocols: true },
     });
     const searching = new SearchAddon();
-    for (const addon of [this.fit, this.serialize, searching, new WebLinksAddon(), new UnicodeGraphemesAddon()])
+    const addresses = new WebLinksAddon((_event, link) => this.links.ask(link));
+    for (const addon of [this.fit, this.serialize, searching, addresses, new UnicodeGraphemesAddon()])
       this.terminal.loadAddon(addon);
-    this.terminal.loadAddon(new ClipboardAddon(undefined, WRITE_ONLY));
-    this.terminal.parser.registerOscHandler(52, (request) => request.endsWith(";?"));
+    this.links = new Links((text) => this.frame.notice(text), () => this.terminal.focus());
     this.search = new Search(searching, () => this.terminal.focus());
     this.screen = new Screen(this.terminal);
+    guardClipboard(this.terminal.parser, {
+      isOpen: options.clipboard,
+      isPast: () => this.screen.isRestoring,
+      copy: (text) => void copy(text).catch((error: unknown) => this.frame.notice(`Nothing was copied: ${String(error)}`)),
+      refuse: () => this.frame.notice("A program wanted to copy into your clipboard, and may not."),
+    });
     this.frame = new Frame(
       this.root,
       {
@@ -100,7 +112,7 @@ export class View {
         notice: (text) => this.frame.notice(text),
       },
     );
-    this.root.append(this.frame.toolbar, this.frame.notices, this.search.line, this.place);
+    this.root.append(this.frame.toolbar, this.frame.notices, this.links.line, this.search.line, this.place);
     this.listen();
   }
 
