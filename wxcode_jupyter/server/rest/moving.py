@@ -6,13 +6,13 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 from urllib.parse import quote
 
 from tornado import web
 
-from ...errors import InvalidBody
+from ...errors import InvalidBody, TooManyUploads
 from ...workspace import slug
 from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
 
@@ -48,6 +48,11 @@ class ImportHandler(WxcodeHandler):
     _file: IO[bytes] | None = None
     _length = 0
     _refusal: web.HTTPError | None = None
+    _too_many: TooManyUploads | None = None
+
+    def initialize(self) -> None:
+        """Have no place yet."""
+        self._place = ExitStack()
 
     def check_xsrf_cookie(self) -> None:
         """Note what tornado would raise."""
@@ -58,11 +63,17 @@ class ImportHandler(WxcodeHandler):
         """Look who it is before anything is kept."""
         connection: Any = self.request.connection
         connection.set_max_body_size(UPLOAD_LIMIT_BYTES)
+        connection.set_body_timeout(self.service.config.upload_timeout_s)
         with self._noted():
             await super().prepare(_redirect_to_login=_redirect_to_login)
             if not await self.may("write", PROJECT):
                 raise web.HTTPError(403, f"Not authorized to write {PROJECT}.")
         if self._refusal is None:
+            try:
+                self._place.enter_context(self.service.imports.place())
+            except TooManyUploads as error:
+                self._too_many = error
+                return
             os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
 
@@ -81,6 +92,7 @@ class ImportHandler(WxcodeHandler):
 
     def on_finish(self) -> None:
         """Forget the file."""
+        self._place.close()
         if self._file is not None:
             self._file.close()
 
@@ -94,6 +106,8 @@ class ImportHandler(WxcodeHandler):
         """Make a project of the file."""
         if self._refusal is not None:
             raise self._refusal
+        if self._too_many is not None:
+            raise self._too_many
         assert self._file is not None
         if not self._length:
             raise InvalidBody("The body is the file of an exported project; it is empty.", field="")
