@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 
-.PHONY: help setup tools demo test test-faults check lab bench clean
+.PHONY: help setup tools demo test test-faults check lab bench soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ test-faults: setup tools  ## the faults as long as they may last, 200 seeded run
 
 bench: setup tools  ## measure: speed of sessions, commands and the terminal
 	$(BIN)/python -m pytest tests/benchmarks -n 0 -s
+
+soak: setup  ## 50 sessions, 200 clients, random faults for SOAK_MINUTES (30): nothing lost, nothing grows; docs/soak.md
+	$(BIN)/python -m tests.soak.run --minutes $${SOAK_MINUTES:-30} --seed $${SOAK_SEED:-1} --store $${SOAK_STORE:-mongodb} --write docs/soak.md
 
 check: setup  ## ruff, mypy, import rules
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@
     ├── InvalidRequest            what the caller gave cannot be used
     │   ├── InvalidId
     │   ├── InvalidBody           .field
+    │   │   └── TooLarge          .field, .limit_bytes
+    │   ├── TooSlow               .limit_s
     │   ├── InvalidPath           .path
     │   └── UnsupportedCommand    a text that Claude Code would take for something else
     ├── NotFound                  .what, .identifier
@@ -25,6 +27,11 @@
     │   ├── NoCheckpoint
     │   ├── ChangedSince          .files
     │   └── TooManySessions
+    ├── LimitReached              as many of something as may be at once: .limit
+    │   ├── TooManyClients
+    │   ├── TooManyCommands
+    │   ├── TooManyFollowers
+    │   └── TooManyUploads
     ├── NotReady                  something must be installed or answered first
     │   ├── CliMissing
     │   ├── GsdMissing
@@ -115,6 +122,18 @@ class InvalidBody(InvalidRequest):
     """A body that does not fit; ``field`` names the offending field."""
 
     code = "invalid_body"
+
+
+class TooLarge(InvalidBody):
+    """More bytes than are taken; ``limit_bytes`` says how many are, ``field`` of what."""
+
+    code = "too_large"
+
+
+class TooSlow(InvalidRequest):
+    """What has to come within ``limit_s`` seconds did not."""
+
+    code = "too_slow"
 
 
 class InvalidPath(InvalidRequest):
@@ -232,6 +251,36 @@ class TooManySessions(Conflict):
     """``max_sessions`` live sessions exist already."""
 
     code = "too_many_sessions"
+
+
+class LimitReached(WxcodeError):
+    """As many of something as the configuration allows are there already (``limit``); nothing was changed."""
+
+    code = "limit_reached"
+
+
+class TooManyClients(LimitReached):
+    """``max_clients`` terminals are attached to the session."""
+
+    code = "too_many_clients"
+
+
+class TooManyCommands(LimitReached):
+    """``max_queued_commands`` commands wait in the project's queue."""
+
+    code = "too_many_commands"
+
+
+class TooManyFollowers(LimitReached):
+    """``max_followers`` connections follow the project's events."""
+
+    code = "too_many_followers"
+
+
+class TooManyUploads(LimitReached):
+    """``max_uploads`` files are being uploaded."""
+
+    code = "too_many_uploads"
 
 
 class NotReady(WxcodeError):

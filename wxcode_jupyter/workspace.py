@@ -82,6 +82,11 @@ def real_path(path: str) -> str:
     return os.path.realpath(_checked(path))
 
 
+def check_length(text: str, limit_bytes: int, *, field: str) -> None:
+    """Raise ``InvalidBody`` for a text with more bytes of UTF-8."""
+    _check(len(text.encode(errors="replace")), limit_bytes, field)
+
+
 def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int = CONTEXT_LIMIT_BYTES) -> str:
     """Write a milestone's context file and return its path, relative to the workspace.
 
@@ -233,9 +238,18 @@ def _encoded(text: str, limit_bytes: int, *, field: str) -> bytes:
         content = text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidBody(f"The {field} cannot be written as UTF-8: {error.reason}.", field=field) from error
-    if len(content) > limit_bytes:
-        raise InvalidBody(f"The {field} has {len(content)} bytes; {limit_bytes} are allowed.", field=field)
+    _check(len(content), limit_bytes, field)
     return content
+
+
+def _check(length: int, limit_bytes: int, field: str) -> None:
+    if length > limit_bytes:
+        raise InvalidBody(
+            f"The {field} has {length} bytes; at most {limit_bytes} are taken (c.WxcodeApp.context_limit_bytes). "
+            "Shorten it, or put a part of it into a file of the workspace and name that.",
+            field=field,
+            limit_bytes=limit_bytes,
+        )
 
 
 def _load(folder: int, name: str, limit_bytes: int) -> bytes | None:

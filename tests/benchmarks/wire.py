@@ -52,6 +52,10 @@ class Wire:
         else:
             self._send(b'["set_size", 24, 80, 0, 0]')
 
+    def patience(self, seconds: float) -> None:
+        """Raise ``TimeoutError`` where nothing comes for so long; the connection is of no use then."""
+        self._socket.settimeout(seconds)
+
     def type(self, keys: bytes) -> None:
         """Send keys."""
         self._send(b"\x11" + keys if self.binary else json.dumps(["stdin", keys.decode()]).encode())

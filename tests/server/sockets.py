@@ -112,21 +112,38 @@ class Socket:
         await self.wait_closed()
 
 
-def connect_and_never_read(server: WxServer, route: str, protocol: str = "") -> socket.socket:
-    """Return a socket that has become a WebSocket, has attached, and from which nothing is read any more."""
-    address = server.url.partition("//")[2].rstrip("/")
-    host, _, port = address.partition(":")
+def dial(server: WxServer) -> socket.socket:
+    """Return a bare connection."""
+    host, _, port = server.url.partition("//")[2].rstrip("/").partition(":")
     client = socket.socket()
+    client.settimeout(TIMEOUT_S)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # later it would still take what was promised before
     client.connect((host, int(port)))
+    return client
+
+
+def handshake(server: WxServer, route: str, protocol: str = "") -> bytes:
+    """Return the request that makes a connection a WebSocket."""
     asked = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
-    request = (
-        f"GET /{route} HTTP/1.1\r\nHost: {address}\r\nAuthorization: token {server.token}\r\n"
+    return (
+        f"GET /{route} HTTP/1.1\r\nHost: {server.url.partition('//')[2].rstrip('/')}\r\n"
+        f"Authorization: token {server.token}\r\n"
         f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n{asked}"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    client.sendall(request.encode())
+    ).encode()
+
+
+def open_raw(server: WxServer, route: str, protocol: str = "") -> socket.socket:
+    """Return a bare connection that has become a WebSocket, and of which nothing was read after that."""
+    client = dial(server)
+    client.sendall(handshake(server, route, protocol))
     assert client.recv(12) == b"HTTP/1.1 101"
+    return client
+
+
+def connect_and_never_read(server: WxServer, route: str, protocol: str = "") -> socket.socket:
+    """Return a socket that has become a WebSocket, has attached, and from which nothing is read any more."""
+    client = open_raw(server, route, protocol)
     if protocol:
         client.sendall(b"\x82\x83\0\0\0\0" + b"\x10{}")  # ATTACH, masked with zeros
     return client

@@ -61,6 +61,15 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def open_files(pid: int) -> list[str]:
+    """Return what a process has open, by target; files that were deleted end with ``(deleted)``."""
+    targets = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            targets.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return sorted(targets)
+
+
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
     """Have a process stand still (SIGSTOP): it lives, holds what it holds, and answers nothing."""

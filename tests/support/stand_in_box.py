@@ -57,14 +57,17 @@ class Box:
 
     def draw(self) -> None:
         """Show the box, and in the title whether it works."""
+        os.write(1, self.picture())
+
+    def picture(self) -> bytes:
+        """Return what shows them."""
         rule = "─" * 40
         title = "⠂ working" if self.prompt_id else "✳ idle"
         if self.escapes >= 2:
             menu = "\x1b[2J\x1b[H  Rewind\r\n\r\n  ❯ (current)\r\n\r\n  Enter to continue · Esc to cancel"
-            os.write(1, menu.encode())
-            return
+            return menu.encode()
         rows = f"{rule}\r\n❯ {self.text}\r\n{rule}\r\n{'.' * self.dropped}"
-        os.write(1, f"\x1b]0;{title}\x07\x1b[2J\x1b[H{rows}\x1b[2;{3 + len(self.text)}H".encode())
+        return f"\x1b]0;{title}\x07\x1b[2J\x1b[H{rows}\x1b[2;{3 + len(self.text)}H".encode()
 
     def submit(self) -> None:
         """Take what stands in the box."""

@@ -60,7 +60,12 @@ def check_text(text: str) -> str:
     except UnicodeEncodeError as error:
         raise InvalidRequest("The text has a lone surrogate, which cannot be sent as UTF-8.") from error
     if size > TEXT_LIMIT_BYTES:
-        raise InvalidRequest(f"The text has {size} bytes; at most {TEXT_LIMIT_BYTES} can be sent as one command.")
+        raise InvalidRequest(
+            f"The text has {size} bytes; at most {TEXT_LIMIT_BYTES} can be typed as one command. Put it into a file of "
+            "the workspace, and name that.",
+            field="text",
+            limit_bytes=TEXT_LIMIT_BYTES,
+        )
     for character in text:
         if character == "\t":
             raise InvalidRequest("The text has a tab, which Claude Code turns into blanks: put blanks, or name a file.")

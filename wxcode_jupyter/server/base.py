@@ -18,6 +18,7 @@ from tornado import web
 from ..errors import InvalidBody, WxcodeError
 from ..models import check_id
 from ..service.app import Service
+from .bodies import check_body
 from .schemas import Operation, operation
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ PROJECT, SESSION, MILESTONE = "wxcode:project", "wxcode:session", "wxcode:milest
 STATUS: dict[str, int] = {
     "error": 500,
     "invalid_request": 400,
+    "too_large": 413,
+    "too_slow": 408,
+    "limit_reached": 429,
     "not_found": 404,
     "conflict": 409,
     "not_ready": 409,
@@ -45,6 +49,8 @@ STATUS: dict[str, int] = {
 CLOSE_CODES: dict[str, int] = {
     "error": 4005,
     "invalid_id": 4000,
+    "too_slow": 4408,
+    "limit_reached": 4429,
     "not_found": 4004,
     "held_elsewhere": 4409,
     "displaced": 4409,
@@ -194,6 +200,7 @@ def endpoint(action: str, resource: str) -> Callable[[Method], Method]:
             if not await self.may(action, resource):
                 raise web.HTTPError(403, f"Not authorized to {action} {resource}.")
             try:
+                check_body(self.request)
                 identifiers = [check_id(argument) for argument in arguments]
                 self.check_request()
                 await method(self, *identifiers)

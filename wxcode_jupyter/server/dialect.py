@@ -95,7 +95,7 @@ class JsonDialect:
 
     async def attach(self, live: LiveSession, role: Role) -> Attachment:
         """Attach at the oldest byte that is kept."""
-        return live.terminal.attach(role)
+        return live.attach(role)
 
     async def show(self, live: LiveSession, attachment: Attachment) -> None:
         """Send the output until its end; say so where the journal no longer has what comes next."""

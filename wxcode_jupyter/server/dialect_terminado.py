@@ -59,7 +59,7 @@ class TerminadoDialect:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SIZED_S):
                 await asyncio.shield(self._size)
-        return live.terminal.attach(role, self._size.result() if self._size.done() else None)
+        return live.attach(role, self._size.result() if self._size.done() else None)
 
     async def show(self, live: LiveSession, attachment: Attachment) -> None:
         """Send the screen, and all that follows."""

@@ -89,7 +89,7 @@ class WxtermDialect:
         """Attach once the client has said what it has."""
         size = (await self._wish).size
         self._terminal = live.terminal
-        return live.terminal.attach(role, size)
+        return live.attach(role, size)
 
     async def show(self, live: LiveSession, attachment: Attachment) -> None:
         """Send the session's state whenever it changes, and its output."""

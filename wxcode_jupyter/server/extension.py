@@ -20,8 +20,10 @@ from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validat
 from ..claude.command import PERMISSION_MODES, check_arguments
 from ..claude.gsd import MILESTONE_FIELDS, NEW_PROJECT_FIELDS, check_template
 from ..errors import InvalidRequest, WxcodeError
+from ..protocol.wxterm import INPUT_LIMIT_BYTES
 from ..service.app import Service
 from ..service.config import Config
+from .bodies import BoundedBodies
 from .jupyter_terminals import JupyterTerminals
 from .logs import relay
 from .messages import LANGUAGES
@@ -79,6 +81,47 @@ class WxcodeApp(ExtensionApp):
         Unicode(), [], config=True, help="Folders in which workspaces may lie. Empty: HOME and workspace_root."
     )
     max_sessions = Int(20, min=1, config=True, help="How many sessions may live at once (a number of processes).")
+    max_clients = Int(
+        64,
+        min=1,
+        config=True,
+        help="How many terminals may be attached to one session at once, those of JupyterLab's own panel and downloads "
+        "of its output included (a number of connections).",
+    )
+    max_followers = Int(
+        64, min=1, config=True, help="How many connections may follow one project's events at once (a number of them)."
+    )
+    max_queued_commands = Int(
+        100, min=1, config=True, help="How many commands may wait in one project's queue (a number of commands)."
+    )
+    max_uploads = Int(
+        2, min=1, config=True, help="How many exported projects may be uploaded at once (a number of files)."
+    )
+    context_limit_bytes = Int(
+        1 << 20,
+        min=1 << 10,
+        max=1 << 26,
+        config=True,
+        help="How large a milestone's context, or a project's brief, may be, in bytes of UTF-8. A request's body may "
+        "have six times as many, and 1 MiB.",
+    )
+    input_limit_bytes = Int(
+        INPUT_LIMIT_BYTES,
+        min=1 << 10,
+        max=INPUT_LIMIT_BYTES,
+        config=True,
+        help="How much input a terminal's client may send in a frame, and how much of one session's may wait for a "
+        "program that does not read, in bytes; more waits with the client.",
+    )
+    attach_timeout_s = Float(
+        30.0,
+        min=0.1,
+        config=True,
+        help="How long a terminal's client may take to attach once it is connected, in seconds.",
+    )
+    upload_timeout_s = Float(
+        3600.0, min=1, config=True, help="How long the upload of an exported project may take, in seconds."
+    )
     idle_timeout_s = Float(
         0.0,
         min=0,
@@ -160,6 +203,14 @@ class WxcodeApp(ExtensionApp):
             milestone_command=self.milestone_command,
             allowed_workspace_roots=tuple(os.path.expanduser(root) for root in self.allowed_workspace_roots),
             max_sessions=self.max_sessions,
+            max_clients=self.max_clients,
+            max_followers=self.max_followers,
+            max_queued_commands=self.max_queued_commands,
+            max_uploads=self.max_uploads,
+            context_limit_bytes=self.context_limit_bytes,
+            input_limit_bytes=self.input_limit_bytes,
+            attach_timeout_s=self.attach_timeout_s,
+            upload_timeout_s=self.upload_timeout_s,
             idle_timeout_s=self.idle_timeout_s,
             keep_sessions=self.keep_sessions,
             silence_limit_s=self.silence_limit_s,
@@ -184,6 +235,7 @@ class WxcodeApp(ExtensionApp):
         self.handlers.extend((base + path, handler, {"route": documented(path)}) for path, handler in ROUTES)
         self.handlers.append((base + r"(?:/.*)?", UnknownHandler))
         assert self.serverapp is not None
+        BoundedBodies(self.serverapp.web_app, base, self.service.config.body_limit_bytes).add()
         if self.serverapp.terminals_enabled:
             JupyterTerminals(self.service.sessions).add_routes(self.serverapp.web_app)
 

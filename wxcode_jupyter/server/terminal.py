@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 from tornado import web
 
-from ..errors import InvalidBody, SessionNotRunning, TerminalClosed, WxcodeError
+from ..errors import InvalidBody, SessionNotRunning, TerminalClosed, TooLarge, TooSlow, WxcodeError
 from ..models import MilestoneStatus, OutputProject, check_id
 from ..protocol import wxterm
 from ..protocol.frames import Input, Request, Resize, Signal
@@ -109,6 +110,7 @@ class TerminalHandler(SocketHandler):
             raise SessionNotRunning("The session is not up yet; wait for the status that says so.")
         match request:
             case Input(data):
+                self._check_length(data)
                 await self._keyboard.type(data)
             case Resize(size):
                 self._attachment.set_size(size)
@@ -125,9 +127,9 @@ class TerminalHandler(SocketHandler):
         self._cancellable = True
         if self._left:
             return
-        self._attachment = await self._dialect.attach(live, self._role)
+        self._attachment = await self._attach(live)
         if self._role is Role.DRIVER:
-            self._keyboard = Keyboard(live.write_from_client, live.write_now)
+            self._keyboard = Keyboard(live.write_from_client, live.write_now, live.backlog)
         await self._dialect.show(live, self._attachment)
         await live.closed.wait()
         if self.service.sessions.closing and self.selected_subprotocol:
@@ -135,6 +137,28 @@ class TerminalHandler(SocketHandler):
             return
         await self._dialect.tell_closed(live.terminal.exit_code)
         self.close(1000)
+
+    async def _attach(self, live: LiveSession) -> Attachment:
+        limit_s = self.service.config.attach_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._dialect.attach(live, self._role)
+        except TimeoutError:
+            raise TooSlow(
+                f"Nothing was attached within {limit_s:g} s (c.WxcodeApp.attach_timeout_s): connect again, and send "
+                "ATTACH as the first frame.",
+                limit_s=limit_s,
+            ) from None
+
+    def _check_length(self, data: bytes) -> None:
+        limit_bytes = self.service.config.input_limit_bytes
+        if len(data) > limit_bytes:
+            raise TooLarge(
+                f"A frame has at most {limit_bytes} bytes of input (c.WxcodeApp.input_limit_bytes); nothing of this "
+                "one was typed. Send it in parts.",
+                field="data",
+                limit_bytes=limit_bytes,
+            )
 
     async def find_or_start(self, identifier: str) -> LiveSession:
         """Return the live session that is asked for, started where there is none."""

@@ -7,11 +7,13 @@ way to it. What a client sends is taken in order, one frame at a time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from typing import Any
 
 from jupyter_server.base.websocket import WebSocketMixin
+from tornado.ioloop import PeriodicCallback
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from ..errors import WxcodeError
@@ -46,6 +48,11 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
         assert self.ws_connection.stream is not None
         bound(self.ws_connection.stream.socket)
 
+    @property
+    def max_message_size(self) -> int:
+        """How many bytes of a message are held; tornado closes with 1009 where its head announces more."""
+        return self.service.config.frame_limit_bytes
+
     def begin(self, sending: Any) -> None:
         """Start the task that sends."""
         self._task = asyncio.create_task(self._send(sending))
@@ -76,11 +83,19 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
         self._left = True
         if self._task is not None and self._cancellable:
             self._task.cancel()
+        pings: PeriodicCallback | None = self.ping_callback  # Jupyter's: else they keep all this for half a minute
+        if pings is not None:
+            pings.stop()
         super().on_close()
 
 
 class EventsHandler(SocketHandler):
     """``/output-projects/{id}/events``: a page over HTTP, or all that comes over a WebSocket."""
+
+    def initialize(self, route: str = "") -> None:
+        """Have no follower's place yet."""
+        super().initialize(route)
+        self._place = contextlib.ExitStack()
 
     @endpoint("read", "wxcode:session")
     async def get(self, project_id: str) -> None:
@@ -88,10 +103,22 @@ class EventsHandler(SocketHandler):
         await self.service.store.get_project(project_id)
         self._after = self.integer("after")
         if self.asks_for_websocket:
+            self._place.enter_context(self.service.events.place(project_id))
             await WebSocketHandler.get(self, project_id)
             return
         events = await self.service.events.load(project_id, after=self._after, limit=self.integer("limit"))
         self.reply({"events": [event_json(event) for event in events], "last_seq": _last(events, self._after)})
+
+    def on_close(self) -> None:
+        """Give the place back."""
+        self._place.close()
+        super().on_close()
+
+    def on_finish(self) -> None:
+        """Give it back where the handshake was refused: one that was taken is finished, too."""
+        if self.get_status() != 101:
+            self._place.close()
+        super().on_finish()
 
     def open(self, project_id: str) -> None:  # type: ignore[override]
         """Follow."""

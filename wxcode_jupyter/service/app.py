@@ -39,11 +39,11 @@ class Service:
     def __init__(self, config: Config, holder: Callable[[], dict[str, Any]], *, store: Store | None = None) -> None:
         self.config = config
         self.store = store or open_store(config.store_url, config.data_dir)
-        self.events = EventLog(self.store)
+        self.events = EventLog(self.store, max_followers=config.max_followers)
         self.sessions = Sessions(config, self.store, self.events, holder)
         self.projects = Projects(config, self.store, self.sessions)
         self.answers = Answers(self.store, self.sessions)
-        self.commands = Commands(self.store, self.events, self.sessions)
+        self.commands = Commands(self.store, self.events, self.sessions, max_queued=config.max_queued_commands)
         self.checkpoints = Checkpoints(config, self.store, self.events)
         self.summaries = Summaries(config, self.store, self.checkpoints)
         self.milestones = Milestones(config, self.store, self.events, self.commands, self.checkpoints)

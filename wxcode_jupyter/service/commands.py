@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from ..claude.delivery import check_text
-from ..errors import Conflict, InvalidBody, NotQueued
+from ..errors import Conflict, InvalidBody, NotFound, NotQueued, TooManyCommands
 from ..fault_points import FaultPoint, reach
 from ..models import Command, CommandStatus, check_id, now
 from ..store.base import Store
@@ -16,10 +19,12 @@ WITHDRAWN = "It was withdrawn before it was delivered; nothing of it was sent."
 class Commands:
     """Queues commands; the live session delivers them (`live.py`)."""
 
-    def __init__(self, store: Store, events: EventLog, sessions: Sessions) -> None:
+    def __init__(self, store: Store, events: EventLog, sessions: Sessions, *, max_queued: int = 100) -> None:
         self._store = store
         self._events = events
         self._sessions = sessions
+        self._max_queued = max_queued
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def enqueue(
         self, project_id: str, text: str, *, milestone_id: str | None = None, command_id: str | None = None
@@ -32,6 +37,7 @@ class Commands:
             InvalidRequest, UnsupportedCommand: the text cannot be sent as a prompt; nothing was queued.
             NotFound, InvalidBody: no such project or milestone, or the milestone is not the project's.
             Conflict: a command of another project, of another milestone or with another text has this id.
+            TooManyCommands: as many wait as may; nothing was queued.
             Whatever ``Sessions.start`` raises: nothing was queued either.
         """
         checked = check_text(text)
@@ -41,7 +47,12 @@ class Commands:
                 raise InvalidBody("The milestone belongs to another project.", field="milestone_id")
         await self._sessions.start(project_id)
         identifier = check_id(command_id) if command_id else self._store.new_id()
-        command = await self._store.append_command(Command(identifier, project_id, checked, milestone_id=milestone_id))
+        wanted = Command(identifier, project_id, checked, milestone_id=milestone_id)
+        lock = self._locks.setdefault(project_id, asyncio.Lock())
+        async with lock:  # counted and appended in one: who is first at the last place has it
+            if not (command_id and await self._known(identifier)):
+                await self._check_room(project_id)
+            command = await self._store.append_command(wanted)
         if command.output_project_id != project_id:
             raise Conflict("A command of another project has this id; choose another one.")
         if (command.text, command.milestone_id) != (checked, milestone_id):
@@ -58,6 +69,22 @@ class Commands:
             finally:
                 self._sessions.enqueued(project_id)  # it is in the queue, whatever became of the news
         return command
+
+    async def _known(self, command_id: str) -> bool:
+        try:
+            await self._store.get_command(command_id)
+        except NotFound:
+            return False
+        return True
+
+    async def _check_room(self, project_id: str) -> None:
+        page = await self._store.list_commands(project_id, statuses={CommandStatus.QUEUED}, limit=0)
+        if page.total >= self._max_queued:
+            raise TooManyCommands(
+                f"{page.total} commands wait in the queue already (c.WxcodeApp.max_queued_commands is "
+                f"{self._max_queued}); nothing was queued. Wait until some are done, or withdraw some.",
+                limit=self._max_queued,
+            )
 
     async def withdraw(self, command_id: str) -> Command:
         """Take a command out of the queue: it ends ``interrupted`` (``withdrawn``), and is never delivered.

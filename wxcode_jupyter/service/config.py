@@ -29,6 +29,14 @@ class Config:
     milestone_command: str = ""
     allowed_workspace_roots: tuple[str, ...] = ()
     max_sessions: int = 20
+    max_clients: int = 64
+    max_followers: int = 64
+    max_queued_commands: int = 100
+    max_uploads: int = 2
+    context_limit_bytes: int = 1 << 20
+    input_limit_bytes: int = 4 << 20
+    attach_timeout_s: float = 30.0
+    upload_timeout_s: float = 3600.0
     idle_timeout_s: float = 0.0
     keep_sessions: bool = True
     silence_limit_s: float = 86400.0
@@ -47,6 +55,16 @@ class Config:
     def roots(self) -> tuple[str, ...]:
         """The folders under which a workspace may lie."""
         return self.allowed_workspace_roots or (self.home, self.workspace_root)
+
+    @property
+    def body_limit_bytes(self) -> int:
+        """The largest body of a request: a context of which JSON writes every byte as six, and the fields beside it."""
+        return 6 * self.context_limit_bytes + (1 << 20)
+
+    @property
+    def frame_limit_bytes(self) -> int:
+        """The largest message of a terminal's client: input, of which JSON may write half of the bytes as three."""
+        return 2 * self.input_limit_bytes + (1 << 16)
 
     @property
     def home(self) -> str:

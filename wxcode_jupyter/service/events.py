@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import uuid
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..errors import TooManyFollowers
 from ..models import Event, now
 from ..store.base import Store
 from .outbox import Outbox
@@ -23,8 +25,10 @@ class EventLog:
     Followers read from the store and are only woken from here, so that a slow one costs no memory and misses nothing.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, max_followers: int = 64) -> None:
         self._store = store
+        self._max_followers = max_followers
+        self._places: Counter[str] = Counter()
         self._followers: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     def through(self, store: Store) -> EventLog:
@@ -66,12 +70,28 @@ class EventLog:
     ) -> None:
         """Append an event and wake its followers. Raises ``StoreUnavailable``."""
         await self._store.append_event(Event(project_id, kind, data, created_at=at or now()), key=key)
-        for follower in self._followers[project_id]:
+        for follower in self._followers.get(project_id, ()):
             follower.set()
 
     async def load(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Return stored events with a ``seq`` above ``after``."""
         return await self._store.load_events(project_id, after=after, limit=limit)
+
+    @contextlib.contextmanager
+    def place(self, project_id: str) -> Iterator[None]:
+        """Take a follower's place for as long as the block lasts. Raises ``TooManyFollowers``; those there go on."""
+        if self._places[project_id] >= self._max_followers:
+            raise TooManyFollowers(
+                f"{self._max_followers} connections follow the project's events already (c.WxcodeApp.max_followers); "
+                "close one, or ask for the events by GET.",
+                limit=self._max_followers,
+            )
+        self._places[project_id] += 1
+        try:
+            yield
+        finally:
+            self._places[project_id] -= 1
+            self._places += Counter()  # forgets who has none
 
     async def follow(self, project_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """Yield the events after ``after``, then the new ones as they come, without end."""
@@ -87,3 +107,5 @@ class EventLog:
                 await fresh.wait()
         finally:
             self._followers[project_id].discard(fresh)
+            if not self._followers[project_id]:
+                del self._followers[project_id]

@@ -57,7 +57,7 @@ class Gsd:
             AlreadyInitialized: GSD's new-project has been here with another brief, or runs with one.
             GsdMissing: nothing was queued.
             InvalidPath: the workspace is gone, or is none.
-            InvalidBody: a brief without text, or over 1 MiB.
+            InvalidBody: a brief without text, or with more bytes than the configuration allows.
         """
         if not brief.strip():
             raise InvalidBody("The brief has no text.", field="brief")
@@ -68,7 +68,7 @@ class Gsd:
             if known is not None:
                 return known
             await self._check_uninitialized(project, workspace)
-            path = await asyncio.to_thread(write_brief, workspace, brief)
+            path = await asyncio.to_thread(write_brief, workspace, brief, self._config.context_limit_bytes)
             text = await asyncio.to_thread(self._new_project, project, workspace, path)
             return await self._commands.enqueue(project_id, text, command_id=identifier)
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, TypeVar
 
 from ..claude import transcript
 from ..claude.fork import relocated
-from ..errors import ConversationExists, InvalidBody, InvalidPath, NameTaken, NotFound
+from ..errors import ConversationExists, InvalidBody, InvalidPath, NameTaken, NotFound, TooManyUploads
 from ..evidence import Imported
 from ..models import Command, CommandStatus, Event, Milestone, OutputProject, now
 from ..store.base import Store
@@ -49,7 +49,23 @@ class Imports:
         self._events = events
         self._sessions = sessions
         self._projects = projects
+        self._uploads = 0
         self._turn = asyncio.Lock()  # of the same file that is imported twice at once, the second is refused
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take an upload's place for as long as the block lasts. Raises ``TooManyUploads``; those under way go on."""
+        if self._uploads >= self._config.max_uploads:
+            raise TooManyUploads(
+                f"{self._uploads} files are being uploaded already (c.WxcodeApp.max_uploads is "
+                f"{self._config.max_uploads}); nothing of this one was kept. Try again when they are done.",
+                limit=self._config.max_uploads,
+            )
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
 
     async def load(self, file: IO[bytes], *, name: str | None = None, workspace_path: str | None = None) -> Imported:
         """Make a project of a file, under its own name, in a folder that may have the project's files already.

@@ -269,6 +269,8 @@ class Launcher:
             trust=trust,
             ready_timeout_s=self._config.ready_timeout_s,
             background_wait_s=self._config.background_wait_s,
+            max_clients=self._config.max_clients,
+            input_limit_bytes=self._config.input_limit_bytes,
             takes_over=takes_over,
         )
         return Launched(session, recorder, keepsake, about.folder, tenure)

@@ -18,12 +18,14 @@ from ..claude import menu, screens
 from ..claude.hooks import HookSpool
 from ..claude.screens import Kind
 from ..claude.sheet import Sheet, read_sheet
-from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed, TerminalError
-from ..models import Attention, OutputProject, Question, SessionInfo, SessionState
+from ..errors import AttentionNeeded, SessionNotRunning, TerminalClosed, TerminalError, TooManyClients
+from ..models import Attention, OutputProject, Question, SessionInfo, SessionState, TermSize
+from ..terminal.attachment import Attachment, Role
 from ..terminal.screen import ScreenView
 from ..terminal.session import TerminalSession
 from ..terminal.subscribers import Subscribers
 from .answering import answer_on
+from .backlog import Backlog
 from .deliverer import Deliverer
 from .delivery_note import DeliveryNote
 from .escape import Escape
@@ -63,6 +65,8 @@ class LiveSession:
         trust: bool,
         ready_timeout_s: float,
         background_wait_s: float,
+        max_clients: int,
+        input_limit_bytes: int,
         takes_over: TakenOver | None = None,
     ) -> None:
         self.project = project
@@ -79,6 +83,8 @@ class LiveSession:
         self._loop = asyncio.get_running_loop()
         self._watch = ScreenWatch(self._loop.time, ready_timeout_s=ready_timeout_s)
         self._background_wait_s = background_wait_s
+        self._max_clients = max_clients
+        self.backlog = Backlog(input_limit_bytes)
         self._trusted_until = 0.0
         self._looked_at = (-1, 0.0)  # journal offset and time of the last look
         self._limit_menu_at = -1  # journal offset after the last try to leave it
@@ -160,6 +166,16 @@ class LiveSession:
         if self._last_screen is None:
             raise SessionNotRunning("The session has ended, and its last screen is not known.")
         return self._last_screen
+
+    def attach(self, role: Role, size: TermSize | None = None) -> Attachment:
+        """Add a client of the terminal. Raises ``TooManyClients``; those that are there go on."""
+        if self.terminal.clients >= self._max_clients:
+            raise TooManyClients(
+                f"{self._max_clients} terminals are attached to this session already (c.WxcodeApp.max_clients); close "
+                "one, or have the limit raised.",
+                limit=self._max_clients,
+            )
+        return self.terminal.attach(role, size)
 
     def enqueued(self) -> None:
         """A command was queued: look whether it can go out."""

@@ -10,7 +10,7 @@ from ..claude import gsd
 from ..errors import AlreadyStarted, Conflict, InvalidBody, NotPending, ProjectNotInitialized
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject, check_id
 from ..store.base import Store
-from ..workspace import CONTEXT_LIMIT_BYTES, has_project, write_context
+from ..workspace import check_length, has_project, write_context
 from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
@@ -49,11 +49,11 @@ class Milestones:
 
         Raises:
             NotFound: no such project.
-            InvalidBody: a name that is none, or a context over 1 MiB.
+            InvalidBody: a name that is none, or a context with more bytes than the configuration allows.
             Conflict: ``milestone_id`` is that of another milestone: of another project, name, element or context.
         """
-        if context is not None and len(context.encode(errors="replace")) > CONTEXT_LIMIT_BYTES:
-            raise InvalidBody(f"A context has at most {CONTEXT_LIMIT_BYTES} bytes.", field="context")
+        if context is not None:
+            check_length(context, self._config.context_limit_bytes, field="context")
         milestone = Milestone(
             check_id(milestone_id) if milestone_id else self._store.new_id(),
             check_id(output_project_id),
@@ -82,7 +82,7 @@ class Milestones:
         project = await self._store.get_project(milestone.output_project_id)
         workspace = await workspace_for(self._config, self._store, project)
         text = milestone.context if milestone.context is not None else f"# {milestone.element_name}\n"
-        path = await asyncio.to_thread(write_context, workspace, milestone.id, text)
+        path = await asyncio.to_thread(write_context, workspace, milestone.id, text, self._config.context_limit_bytes)
         return {"context_path": path, "milestone_id": milestone.id, "bytes": len(text.encode(errors="replace"))}
 
     async def start(self, milestone_id: str, *, command_id: str | None = None) -> Command:

@@ -6,13 +6,13 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 from urllib.parse import quote
 
 from tornado import web
 
-from ...errors import InvalidBody, WxcodeError
+from ...errors import InvalidBody, TooManyUploads, WxcodeError
 from ...workspace import slug
 from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
 
@@ -48,6 +48,12 @@ class ImportHandler(WxcodeHandler):
     _file: IO[bytes] | None = None
     _length = 0
     _refusal: web.HTTPError | None = None
+    _too_many: TooManyUploads | None = None
+
+    def initialize(self, route: str = "") -> None:
+        """Have no place yet."""
+        super().initialize(route)
+        self._place = ExitStack()
 
     def check_xsrf_cookie(self) -> None:
         """Note what tornado would raise."""
@@ -61,6 +67,7 @@ class ImportHandler(WxcodeHandler):
             return
         connection: Any = self.request.connection
         connection.set_max_body_size(UPLOAD_LIMIT_BYTES)
+        connection.set_body_timeout(self.service.config.upload_timeout_s)
         with self._noted():
             await super().prepare(_redirect_to_login=_redirect_to_login)
             if not await self.may("write", PROJECT):
@@ -70,6 +77,11 @@ class ImportHandler(WxcodeHandler):
             except WxcodeError:
                 return  # `endpoint` says it, after the body, of which nothing is kept
         if self._refusal is None:
+            try:
+                self._place.enter_context(self.service.imports.place())
+            except TooManyUploads as error:
+                self._too_many = error
+                return
             os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
 
@@ -96,6 +108,7 @@ class ImportHandler(WxcodeHandler):
 
     def on_finish(self) -> None:
         """Forget the file."""
+        self._place.close()
         if self._file is not None:
             self._file.close()
 
@@ -107,6 +120,8 @@ class ImportHandler(WxcodeHandler):
     @endpoint("write", PROJECT)
     async def post(self) -> None:
         """Make a project of the file."""
+        if self._too_many is not None:
+            raise self._too_many
         assert self._file is not None
         if not self._length:
             raise InvalidBody("The body is the file of an exported project; it is empty.", field="")

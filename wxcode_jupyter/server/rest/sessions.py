@@ -95,8 +95,9 @@ class OutputHandler(WxcodeHandler):
     @endpoint("read", SESSION)
     async def get(self, project_id: str) -> None:
         """Return the bytes that are kept of what the terminal printed, up to now; it may end meanwhile."""
-        terminal = (await self.service.sessions.require_live(project_id)).terminal
-        async with terminal.attach(Role.OBSERVER) as reader:
+        live = await self.service.sessions.require_live(project_id)
+        terminal = live.terminal
+        async with live.attach(Role.OBSERVER) as reader:
             head = terminal.head
             self.set_header("Content-Type", "application/octet-stream")
             self.set_header("Wxcode-Stream", terminal.stream)
@@ -113,7 +114,7 @@ class RecordingHandler(WxcodeHandler):
     async def get(self, project_id: str) -> None:
         """Return what the terminal printed up to now with its times, as an asciicast v2; it may end meanwhile."""
         live = await self.service.sessions.require_live(project_id)
-        async with live.terminal.attach(Role.OBSERVER):
+        async with live.attach(Role.OBSERVER):
             self.set_header("Content-Type", "application/x-asciicast")
             for line in live.terminal.recording(live.project.name):
                 self.write(line)
