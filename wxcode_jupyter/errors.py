@@ -30,7 +30,8 @@
     │   ├── GsdMissing
     │   ├── ProjectNotInitialized
     │   ├── TrustRequired         .workspace_path
-    │   └── GitUnavailable
+    │   ├── GitUnavailable
+    │   └── NotPrivate            .path, .owner
     ├── StoreError
     │   ├── StoreUnavailable      .url (no password)
     │   └── StoreConflict         a write whose precondition no longer held
@@ -262,6 +263,12 @@ class GitUnavailable(NotReady):
     """git is missing, or does not do what it is asked in the workspace's repository."""
 
     code = "git_unavailable"
+
+
+class NotPrivate(NotReady):
+    """Something where only ours may be belongs to another user, who could change what our processes believe."""
+
+    code = "not_private"
 
 
 class StoreError(WxcodeError):

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..folders import make_private, open_private
 from .foreign import read_json
 from .open_hook import OpenHook
 
@@ -98,7 +99,7 @@ class HookSpool:
         Naming the renderer also keeps 2.1.330 from asking for it in a menu after ``SessionStart``.
         """
         for folder in (self._spool, self._answers):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
         relay = self.folder / "relay.sh"
         shutil.copyfile(Path(__file__).with_name("relay.sh"), relay)
         relay.chmod(0o500)
@@ -106,7 +107,7 @@ class HookSpool:
         shell = f"/bin/sh {shlex.quote(str(relay))}"
         hooks = {event: [{"hooks": [_command(shell)]}] for event in EVENTS}
         hooks["PermissionRequest"] = [{"hooks": [{**_command(f"{shell} asks"), "timeout": _ASKS_S}]}]
-        with open(self.settings_path, "w", encoding="utf-8", opener=_private) as file:
+        with open(self.settings_path, "w", encoding="utf-8", opener=open_private) as file:
             json.dump({"hooks": hooks, "tui": tui}, file)
 
     def load(self, seen: Collection[str] = ()) -> list[HookEvent]:
@@ -177,7 +178,3 @@ def _names(folder: Path) -> list[str]:
     except OSError as error:
         log.warning("The hook events of a session cannot be read: %s", error)
         return []
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

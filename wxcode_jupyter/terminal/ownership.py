@@ -92,7 +92,7 @@ class WorkspaceLock:
 
     def _write_holder(self, holder: dict[str, Any]) -> None:
         try:
-            os.mkdir(_FOLDER, dir_fd=self.fd)
+            os.mkdir(_FOLDER, 0o755, dir_fd=self.fd)
             self._made_folder = True
         except FileExistsError:
             pass

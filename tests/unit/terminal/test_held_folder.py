@@ -45,7 +45,7 @@ async def test_a_link_that_is_put_in_between_lock_and_start_leads_nowhere(bench:
     async with pool.claim(spec.cwd):
         root.rename(bench.folder / "moved")
         root.symlink_to(outside)
-        with pytest.raises(SpawnFailed, match="was moved to .*/moved/ws meanwhile"):
+        with pytest.raises(SpawnFailed, match=r"was moved to .*/moved/ws meanwhile"):
             await pool.open("key", spec)
 
     assert list((outside / "ws").iterdir()) == []

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from tornado import web
 
 from ...errors import InvalidBody
+from ...folders import make_private
 from ...workspace import slug
 from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
 
@@ -63,7 +64,7 @@ class ImportHandler(WxcodeHandler):
             if not await self.may("write", PROJECT):
                 raise web.HTTPError(403, f"Not authorized to write {PROJECT}.")
         if self._refusal is None:
-            os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
+            make_private(self.service.config.data_dir)
             self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
 
     async def data_received(self, chunk: bytes) -> None:
