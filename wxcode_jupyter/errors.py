@@ -17,6 +17,7 @@
     │   ├── Displaced             .project_id, .fence
     │   ├── ConversationInUse     .pid, .processes
     │   ├── ConversationExists
+    │   ├── ContextTaken          .path
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── NotQueued             .command_id, .status
@@ -179,6 +180,12 @@ class ConversationExists(Conflict):
     """What is imported is here already; a conversation must not run twice."""
 
     code = "conversation_exists"
+
+
+class ContextTaken(Conflict):
+    """Where we would write a file for Claude there is one with another text, which is not overwritten."""
+
+    code = "context_taken"
 
 
 class AlreadyStarted(Conflict):
