@@ -15,6 +15,7 @@ import shlex
 import shutil
 import stat
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ EVENTS = (
     "StopFailure",
 )
 
+_DOUBTED = ".doubted"
 _ASKS_S = 2_000_000  # how long an open hook may wait, 23 days: in ms it has to fit 31 bits
 
 
@@ -131,6 +133,16 @@ class HookSpool:
     def open_hook(self, event: HookEvent) -> OpenHook:
         """Return the hook of an event, which may wait for an answer: that of ``PermissionRequest`` does."""
         return OpenHook(self._answers, event.key)
+
+    def set_aside(self, key: str) -> None:
+        """Take an event out of what ``load`` finds, without forgetting it."""
+        with suppress(OSError):
+            (self._spool / key).rename(self._spool / f"{key}{_DOUBTED}")
+
+    def take_back(self, key: str) -> None:
+        """Have ``load`` find an event again that was set aside."""
+        with suppress(OSError):
+            (self._spool / f"{key}{_DOUBTED}").rename(self._spool / key)
 
     def remove(self, key: str) -> None:
         """Forget an event that has been stored."""
