@@ -6,7 +6,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -29,15 +29,19 @@ def exchange(one: Path, other: Path) -> None:
 
 @contextmanager
 def swapped(folder: Path, target: Path) -> Iterator[Swapper]:
-    """Within the block ``folder`` is, in turns, the folder that it was and a link to ``target``; then the folder."""
-    link = folder.with_name(f"{folder.name}.link")
+    """Within the block ``folder`` is, in turns, the folder that it was and a link to ``target``; then the folder.
+
+    The other one waits beside ``target``. Whoever removes one of them meanwhile only has them come back less often.
+    """
+    link = target.with_name(f"{target.name}.link")
     link.symlink_to(target)
     swapper, done = Swapper(), threading.Event()
 
     def swap() -> None:
         while not done.is_set():
-            exchange(folder, link)
-            swapper.count += 1
+            with suppress(FileNotFoundError):
+                exchange(folder, link)
+                swapper.count += 1
 
     thread = threading.Thread(target=swap)
     thread.start()
@@ -46,6 +50,7 @@ def swapped(folder: Path, target: Path) -> Iterator[Swapper]:
     finally:
         done.set()
         thread.join()
-        if folder.is_symlink():
+        if folder.is_symlink() and link.is_dir():
             exchange(folder, link)
-        link.unlink()
+        if link.is_symlink():
+            link.unlink()
