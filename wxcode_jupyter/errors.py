@@ -19,6 +19,7 @@
     │   ├── Displaced             .project_id, .fence
     │   ├── ConversationInUse     .pid, .processes
     │   ├── ConversationExists
+    │   ├── ContextTaken          .path
     │   ├── AlreadyStarted
     │   ├── NotPending
     │   ├── NotQueued             .command_id, .status
@@ -37,7 +38,8 @@
     │   ├── GsdMissing
     │   ├── ProjectNotInitialized
     │   ├── TrustRequired         .workspace_path
-    │   └── GitUnavailable
+    │   ├── GitUnavailable
+    │   └── NotPrivate            .path, .owner
     ├── StoreError
     │   ├── StoreUnavailable      .url (no password)
     │   └── StoreConflict         a write whose precondition no longer held
@@ -205,6 +207,12 @@ class ConversationExists(Conflict):
     code = "conversation_exists"
 
 
+class ContextTaken(Conflict):
+    """Where we would write a file for Claude there is one with another text, which is not overwritten."""
+
+    code = "context_taken"
+
+
 class AlreadyStarted(Conflict):
     """The milestone was started before."""
 
@@ -317,6 +325,12 @@ class GitUnavailable(NotReady):
     """git is missing, or does not do what it is asked in the workspace's repository."""
 
     code = "git_unavailable"
+
+
+class NotPrivate(NotReady):
+    """Something where only ours may be belongs to another user, who could change what our processes believe."""
+
+    code = "not_private"
 
 
 class StoreError(WxcodeError):

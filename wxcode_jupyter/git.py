@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 from .errors import GitUnavailable
 from .evidence import FileChange
+from .folders import held
+from .replacing import delete, folder_aside, put
 
 TIMEOUT_S = 30.0
 #: Larger files that git does not have yet are left out: each picture of them would stay in the repository for good.
@@ -144,9 +146,15 @@ class Repository:
             with self._own_index() as own:
                 below = [f"--prefix={self._prefix}"] if self._prefix else []
                 await self._run("read-tree", *below, tree, more=own)
-                await asyncio.to_thread(_delete, os.fsencode(self._workspace), gone)
-                paths = b"".join(path + b"\0" for path in back)
-                await self._run("checkout-index", "--force", "-z", "--stdin", more=own, stdin=paths)
+                try:
+                    with held(self._workspace) as root, folder_aside(root) as aside:
+                        paths = b"".join(path + b"\0" for path in back)
+                        into = f"--prefix=/proc/self/fd/{aside}/"
+                        await self._run("checkout-index", "-z", "--stdin", into, more=own, stdin=paths, fds=(aside,))
+                        await asyncio.to_thread(delete, root, gone)
+                        await asyncio.to_thread(put, root, aside, os.fsencode(self._prefix), back)
+                except OSError as error:
+                    raise GitUnavailable(f"Not all files could be brought back: {error}.") from error
         return len(back), len(gone)
 
     async def copy(self, commit: str, folder: str) -> None:
@@ -158,14 +166,15 @@ class Repository:
         async with _limit(self._timeout_s):
             if not self._prefix:
                 await self._clone(commit, folder)
-            tree = {"GIT_DIR": await self._text("rev-parse", "--absolute-git-dir"), "GIT_WORK_TREE": folder}
+            tree = {"GIT_DIR": await self._text("rev-parse", "--absolute-git-dir"), "GIT_WORK_TREE": "."}
+            there = Repository(folder, self._environment, timeout_s=self._timeout_s)
             with self._own_index() as own:
                 await self._run("read-tree", commit, more=own)
-                await self._run("checkout-index", "--all", "--force", more=own | tree)
+                await there._run("checkout-index", "--all", "--force", more=own | tree)
 
     async def _clone(self, commit: str, folder: str) -> None:
-        await self._run("clone", "--quiet", "--no-hardlinks", "--no-checkout", "--", self._workspace, folder)
         other = Repository(folder, self._environment, timeout_s=self._timeout_s)
+        await other._run("clone", "--quiet", "--no-hardlinks", "--no-checkout", "--", self._workspace, ".")
         remotes = (await self._text("remote")).split()
         if "origin" in remotes:
             await other._run("remote", "set-url", "origin", await self._text("remote", "get-url", "origin"))
@@ -207,24 +216,28 @@ class Repository:
     async def _text(self, *arguments: str, more: Mapping[str, str] | None = None) -> str:
         return os.fsdecode(await self._run(*arguments, more=more)).removesuffix("\n")
 
-    async def _run(self, *arguments: str, more: Mapping[str, str] | None = None, stdin: bytes = b"") -> bytes:
+    async def _run(
+        self, *arguments: str, more: Mapping[str, str] | None = None, stdin: bytes = b"", fds: Sequence[int] = ()
+    ) -> bytes:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         try:
-            # A group of its own: a filter of the user's (git-lfs) ends with it.
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *settings,
-                "--literal-pathspecs",
-                *arguments,
-                cwd=self._workspace,
-                env={**self._environment, **(more or {})},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
+            with held(self._workspace) as folder:
+                # A group of its own: a filter of the user's (git-lfs) ends with it.
+                process = await asyncio.create_subprocess_exec(
+                    "git",
+                    *settings,
+                    "--literal-pathspecs",
+                    *arguments,
+                    cwd=f"/proc/self/fd/{folder}",
+                    env={**self._environment, **(more or {})},
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                    pass_fds=fds,
+                )
         except OSError as error:
-            raise GitUnavailable(f"git cannot be executed: {error.strerror or error}.") from error
+            raise GitUnavailable(f"git cannot be executed in {self._workspace}: {error.strerror or error}.") from error
         try:
             async with _limit(self._timeout_s):
                 out, complaint = await process.communicate(stdin)
@@ -294,18 +307,6 @@ def _goes_with(workspace: bytes, path: bytes, gone: Collection[bytes]) -> bool:
         return False
     inside = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
     return all(os.path.relpath(name, workspace) in gone for name in inside)
-
-
-def _delete(workspace: bytes, paths: Iterable[bytes]) -> None:
-    """Delete files, and the folders that they leave empty."""
-    for path in paths:
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(workspace, path))
-        while path := os.path.dirname(path):
-            try:
-                os.rmdir(os.path.join(workspace, path))
-            except OSError:
-                break  # it has something else in it
 
 
 def _read_changes(names: bytes, counts: bytes, *, ignored: Collection[str]) -> tuple[FileChange, ...]:

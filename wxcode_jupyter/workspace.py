@@ -21,15 +21,17 @@ import secrets
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from .errors import InvalidBody, InvalidPath
+from .errors import ContextTaken, InvalidBody, InvalidPath
 from .models import check_id
 
 CONTEXT_LIMIT_BYTES = 1024 * 1024
 MILESTONES_FOLDER = ".milestones"
 CONTEXT_NAME = "MILESTONE-CONTEXT.md"
 
+_CONTEXT_ELSE = "take its text for a milestone of its own (`%wxmilestone new NAME --context @FILE`)"
+_BRIEF_ELSE = "give that text to `%%wxmilestone init`"
 _SLUG_LENGTH = 60  # characters: at most 240 bytes of UTF-8, where a file name may have 255
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -90,8 +92,8 @@ def check_length(text: str, limit_bytes: int, *, field: str) -> None:
 def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int = CONTEXT_LIMIT_BYTES) -> str:
     """Write a milestone's context file and return its path, relative to the workspace.
 
-    Atomic and durable: a reader sees the file before or the file after, whole, and what this returned from is on disk.
-    A file that has this text already is left alone; one with another text is replaced.
+    Atomic and durable: a reader sees no file or the whole one, and what this returned from is on disk. A file that has
+    this text already is left alone, and so is one with another text: nothing is ever overwritten.
 
     Args:
         workspace: Real path of an existing folder, as `resolve_workspace` returns it.
@@ -103,8 +105,9 @@ def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int
         InvalidId: For a milestone id that is none.
         InvalidBody: ``field="context"``: too large, or not encodable.
         InvalidPath: A link, or anything else that is no folder or regular file, stands in the way.
+        ContextTaken: There is one with another text.
     """
-    relative = f"{MILESTONES_FOLDER}/{check_id(milestone_id)}/{CONTEXT_NAME}"
+    relative = context_path(milestone_id)
     content = _encoded(text, limit_bytes, field="context")
     with (
         _opened_workspace(workspace) as root,
@@ -112,9 +115,13 @@ def write_context(workspace: str, milestone_id: str, text: str, limit_bytes: int
         _subfolder(root, MILESTONES_FOLDER) as milestones,
         _subfolder(milestones, milestone_id) as folder,
     ):
-        if _load(folder, CONTEXT_NAME, limit_bytes=len(content) + 1) != content:
-            _replace(folder, CONTEXT_NAME, content)
+        _add(folder, CONTEXT_NAME, content, shown=os.path.join(workspace, relative), else_=_CONTEXT_ELSE)
     return relative
+
+
+def context_path(milestone_id: str) -> str:
+    """Return where a milestone's context file is, relative to the workspace. Raises ``InvalidId``."""
+    return f"{MILESTONES_FOLDER}/{check_id(milestone_id)}/{CONTEXT_NAME}"
 
 
 def write_brief(workspace: str, text: str, limit_bytes: int = CONTEXT_LIMIT_BYTES) -> str:
@@ -130,8 +137,7 @@ def write_brief(workspace: str, text: str, limit_bytes: int = CONTEXT_LIMIT_BYTE
         _refusals(os.path.join(workspace, relative)),
         _subfolder(root, MILESTONES_FOLDER) as folder,
     ):
-        if _load(folder, name, limit_bytes=len(content) + 1) != content:
-            _replace(folder, name, content)
+        _add(folder, name, content, shown=os.path.join(workspace, relative), else_=_BRIEF_ELSE)
     return relative
 
 
@@ -140,7 +146,7 @@ def read_context(workspace: str, milestone_id: str, limit_bytes: int = CONTEXT_L
 
     At most ``limit_bytes`` are read; bytes that are no UTF-8 become U+FFFD. Raises as `write_context` does.
     """
-    relative = f"{MILESTONES_FOLDER}/{check_id(milestone_id)}/{CONTEXT_NAME}"
+    relative = context_path(milestone_id)
     with _opened_workspace(workspace) as root, _refusals(os.path.join(workspace, relative)):
         try:
             milestones = os.open(MILESTONES_FOLDER, _DIRECTORY, dir_fd=root)
@@ -266,7 +272,25 @@ def _load(folder: int, name: str, limit_bytes: int) -> bytes | None:
             return file.read(limit_bytes)
 
 
-def _replace(folder: int, name: str, content: bytes) -> None:
+def _add(folder: int, name: str, content: bytes, *, shown: str, else_: str) -> None:
+    """Have a file with this content. Raises ``ContextTaken`` for one with another, whoever wrote it and when."""
+    if (present := _load(folder, name, limit_bytes=len(content) + 1)) is None:
+        try:
+            _create(folder, name, content)
+        except FileExistsError:  # somebody was faster
+            present = _load(folder, name, limit_bytes=len(content) + 1)
+        else:
+            return
+    if present != content:
+        raise ContextTaken(
+            f"{shown} has another text already, and it is not overwritten. Move it away (mv) to have this one written; "
+            f"or {else_}.",
+            path=shown,
+        )
+
+
+def _create(folder: int, name: str, content: bytes) -> None:
+    """Make a file, complete. Raises ``FileExistsError`` where there is anything of this name."""
     temporary = f".{name}.{secrets.token_hex(6)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o644, dir_fd=folder)
@@ -275,8 +299,20 @@ def _replace(folder: int, name: str, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        os.unlink(temporary, dir_fd=folder)
-        raise
+        _claim(folder, temporary, name)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
     os.fsync(folder)
+
+
+def _claim(folder: int, temporary: str, name: str) -> None:
+    """Give a file its name, unless there is one: a rename alone would replace what has come since it was looked at."""
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # A file system without hard links: take the name, then put the file there.
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder))
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)

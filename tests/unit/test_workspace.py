@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxcode_jupyter.errors import InvalidBody, InvalidId, InvalidPath
-from wxcode_jupyter.workspace import has_project, read_context, resolve_workspace, slug, write_context
+from wxcode_jupyter.errors import ContextTaken, InvalidBody, InvalidId, InvalidPath
+from wxcode_jupyter.workspace import has_project, read_context, resolve_workspace, slug, write_brief, write_context
 
 MILESTONE = "0123456789abcdef01234567"
 RELATIVE = f".milestones/{MILESTONE}/MILESTONE-CONTEXT.md"
@@ -179,34 +181,56 @@ def test_the_same_text_is_left_alone(root: Path) -> None:
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_another_text_replaces_the_file(root: Path) -> None:
-    write_context(str(root), MILESTONE, "a longer text than the next")
-    write_context(str(root), MILESTONE, "next")
-    assert read_context(str(root), MILESTONE) == "next"
+@pytest.mark.parametrize("present", [b"theirs", b"", b"text and more", b"\xff"])
+def test_a_file_with_another_text_is_never_overwritten(root: Path, present: bytes) -> None:
+    (root / RELATIVE).parent.mkdir(parents=True)
+    (root / RELATIVE).write_bytes(present)
+    with pytest.raises(ContextTaken, match="not overwritten") as caught:
+        write_context(str(root), MILESTONE, "text")
+    assert caught.value.path == str(root / RELATIVE)
+    assert (root / RELATIVE).read_bytes() == present
+    assert os.listdir((root / RELATIVE).parent) == ["MILESTONE-CONTEXT.md"]
 
 
-def test_a_reader_never_sees_half_a_file(root: Path) -> None:
-    texts = ["a" * 200_000, "b" * 200_000]
-    write_context(str(root), MILESTONE, texts[0])
-    done = threading.Event()
+def test_a_brief_that_was_changed_by_hand_is_not_overwritten(root: Path) -> None:
+    path = write_brief(str(root), "# Build it\n")
+    assert write_brief(str(root), "# Build it\n") == path
+    (root / path).write_text("# Build it well\n")
+    with pytest.raises(ContextTaken, match="init"):
+        write_brief(str(root), "# Build it\n")
+    assert (root / path).read_text() == "# Build it well\n"
 
-    def keep_writing() -> None:
-        for turn in range(40):
-            write_context(str(root), MILESTONE, texts[turn % 2])
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_who_write_at_once_one_wins_and_no_reader_sees_half(
+    root: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+    texts = [letter * 200_000 for letter in "abcd"]
+    written, done = [], threading.Event()
+
+    def write(text: str) -> None:
+        with contextlib.suppress(ContextTaken):
+            write_context(str(root), MILESTONE, text)
+            written.append(text)
+
+    def read() -> None:
+        while not done.is_set():
+            assert read_context(str(root), MILESTONE) in (None, *texts, *([] if links else [""]))
+
+    with ThreadPoolExecutor(5) as pool:
+        reading = pool.submit(read)
+        for writing in [pool.submit(write, text) for text in texts]:
+            writing.result()
         done.set()
-
-    writer = threading.Thread(target=keep_writing)
-    writer.start()
-    while not done.is_set():
-        assert read_context(str(root), MILESTONE) in texts
-    writer.join()
+        reading.result()
+    assert written == [read_context(str(root), MILESTONE)]
+    assert os.listdir((root / RELATIVE).parent) == ["MILESTONE-CONTEXT.md"]
 
 
-def test_a_replacement_does_not_write_through_a_hard_link(root: Path, outside: Path) -> None:
-    write_context(str(root), MILESTONE, "old")
-    os.link(root / RELATIVE, outside / "linked")
-    write_context(str(root), MILESTONE, "new")
-    assert (outside / "linked").read_text() == "old"
+def _no_links(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_there_is_nothing_to_read_at_first(root: Path) -> None:

@@ -15,11 +15,13 @@ import shlex
 import shutil
 import stat
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..folders import make_private, open_private
 from .foreign import read_json
 from .open_hook import OpenHook
 
@@ -39,6 +41,7 @@ EVENTS = (
     "StopFailure",
 )
 
+_DOUBTED = ".doubted"
 _ASKS_S = 2_000_000  # how long an open hook may wait, 23 days: in ms it has to fit 31 bits
 
 
@@ -98,7 +101,7 @@ class HookSpool:
         Naming the renderer also keeps 2.1.330 from asking for it in a menu after ``SessionStart``.
         """
         for folder in (self._spool, self._answers):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
         relay = self.folder / "relay.sh"
         shutil.copyfile(Path(__file__).with_name("relay.sh"), relay)
         relay.chmod(0o500)
@@ -106,7 +109,7 @@ class HookSpool:
         shell = f"/bin/sh {shlex.quote(str(relay))}"
         hooks = {event: [{"hooks": [_command(shell)]}] for event in EVENTS}
         hooks["PermissionRequest"] = [{"hooks": [{**_command(f"{shell} asks"), "timeout": _ASKS_S}]}]
-        with open(self.settings_path, "w", encoding="utf-8", opener=_private) as file:
+        with open(self.settings_path, "w", encoding="utf-8", opener=open_private) as file:
             json.dump({"hooks": hooks, "tui": tui}, file)
 
     def load(self, seen: Collection[str] = ()) -> list[HookEvent]:
@@ -130,6 +133,16 @@ class HookSpool:
     def open_hook(self, event: HookEvent) -> OpenHook:
         """Return the hook of an event, which may wait for an answer: that of ``PermissionRequest`` does."""
         return OpenHook(self._answers, event.key)
+
+    def set_aside(self, key: str) -> None:
+        """Take an event out of what ``load`` finds, without forgetting it."""
+        with suppress(OSError):
+            (self._spool / key).rename(self._spool / f"{key}{_DOUBTED}")
+
+    def take_back(self, key: str) -> None:
+        """Have ``load`` find an event again that was set aside."""
+        with suppress(OSError):
+            (self._spool / f"{key}{_DOUBTED}").rename(self._spool / key)
 
     def remove(self, key: str) -> None:
         """Forget an event that has been stored."""
@@ -177,7 +190,3 @@ def _names(folder: Path) -> list[str]:
     except OSError as error:
         log.warning("The hook events of a session cannot be read: %s", error)
         return []
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

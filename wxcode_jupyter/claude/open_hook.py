@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..folders import open_private
 from ..models import QuestionItem
 from .asking import Reply
 
@@ -41,7 +42,8 @@ class OpenHook:
         output = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
         aside = self._answer.with_suffix(".aside")
         try:
-            aside.write_text(json.dumps(output), encoding="utf-8")
+            with open(aside, "w", encoding="utf-8", opener=open_private) as file:
+                json.dump(output, file)
             aside.rename(self._answer)
         except OSError as error:
             log.warning("A hook could not be answered, so keys are pressed: %s", error)

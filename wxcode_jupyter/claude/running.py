@@ -46,9 +46,22 @@ class RunningCli:
 
 def find_running(environment: Mapping[str, str], claude_session_id: str) -> tuple[RunningCli, ...]:
     """Return the CLIs that have this conversation open, by pid. Raises nothing, whatever the files hold."""
+    found = (cli for cli in _running(environment) if cli.claude_session_id == claude_session_id)
+    return tuple(sorted(found, key=_by_pid))
+
+
+def conversations_in(environment: Mapping[str, str], session: int) -> frozenset[str]:
+    """Return the conversations that the CLIs of one process session have open: what its leader is, or has started.
+
+    Empty where no file tells: the CLI is too old to write one, has ended, or is in another container. The file follows
+    `/clear` and `/resume` within a few hundredths of a second, before or after the `SessionStart` (2.1.197, 2.1.330).
+    """
+    return frozenset(cli.claude_session_id for cli in _running(environment) if cli.session == session)
+
+
+def _running(environment: Mapping[str, str]) -> Iterator[RunningCli]:
     config = environment.get("CLAUDE_CONFIG_DIR") or os.path.join(environment.get("HOME", ""), ".claude")
-    found = (_read(file) for file in _files(Path(config, "sessions")))
-    return tuple(sorted((cli for cli in found if cli and cli.claude_session_id == claude_session_id), key=_by_pid))
+    return filter(None, (_read(file) for file in _files(Path(config, "sessions"))))
 
 
 def _by_pid(cli: RunningCli) -> int:

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from ..folders import make_private
 from .foreign import read_json
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def keep(path: str, folder: str) -> bool:
     try:
         if os.path.exists(link) and os.path.samefile(link, path):
             return True
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private(folder)
         aside = f"{link}.{os.getpid()}"
         os.link(path, aside)
         os.replace(aside, link)
@@ -162,7 +163,7 @@ def restore(path: str, folder: str) -> bool:
     kept = kept_at(folder, Path(path).stem)
     if os.path.exists(path) or not os.path.exists(kept):
         return False
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    make_private(os.path.dirname(path))
     os.link(kept, path)
     return True
 

@@ -35,7 +35,7 @@ def describe(event: Event) -> str:
             return str(data.get("text", ""))
         case "checkpoint_made" | "rewound":
             return str(data.get("ref", ""))
-        case "phases_unarchived" | "checkpoint_failed":
+        case "phases_unarchived" | "checkpoint_failed" | "conversation_doubted":
             return str(data.get("message", ""))
         case "background":
             return f"the turn is over, and waits for {'; '.join(data.get('tasks') or ['?'])}"

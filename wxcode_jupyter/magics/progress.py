@@ -21,6 +21,7 @@ _LABELS = {
     "needed": "NEEDS YOU",
     "limit": "usage limit",
     "phases_unarchived": "warning",
+    "conversation_doubted": "warning",
 }
 #: What another line says already.
 _UNSAID = frozenset(

@@ -19,10 +19,11 @@ from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validat
 
 from ..claude.command import PERMISSION_MODES, check_arguments
 from ..claude.gsd import MILESTONE_FIELDS, NEW_PROJECT_FIELDS, check_template
-from ..errors import InvalidRequest, WxcodeError
+from ..errors import InvalidRequest, NotPrivate, WxcodeError
 from ..protocol.wxterm import INPUT_LIMIT_BYTES
 from ..service.app import Service
 from ..service.config import Config
+from ..service.privacy import secure
 from .bodies import BoundedBodies
 from .jupyter_terminals import JupyterTerminals
 from .logs import relay
@@ -226,7 +227,9 @@ class WxcodeApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make the service; nothing runs yet."""
         with self._fatal():
-            self.service = Service(self.to_config(), self._holder)
+            config = self.to_config()
+            secure(config)
+            self.service = Service(config, self._holder)
         self.settings.update(wxcode_service=self.service, wxcode_headless=self.headless)
 
     def initialize_handlers(self) -> None:
@@ -275,12 +278,16 @@ class WxcodeApp(ExtensionApp):
 
     @contextlib.contextmanager
     def _fatal(self) -> Iterator[None]:
-        """End the server for a configuration that cannot be, as Jupyter does for its own.
+        """End the server for a configuration that cannot be, as Jupyter does for its own, or folders that are not ours.
 
         For an extension's it would log a warning and go on with defaults in place of what was meant.
         """
         try:
             yield
+        except NotPrivate as error:
+            assert self.serverapp is not None
+            _log.critical("wxcode_jupyter refuses to run: %s", error)
+            self.serverapp.exit(1)
         except (TraitError, WxcodeError) as error:
             assert self.serverapp is not None
             _log.critical("Bad configuration of wxcode_jupyter (c.WxcodeApp): %s", error)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +22,7 @@ from .gsd import Gsd
 from .history import History
 from .imports import Imports
 from .milestones import Milestones
+from .privacy import secure
 from .projects import Projects
 from .rewind import Rewinds
 from .sessions import Sessions
@@ -56,13 +57,15 @@ class Service:
         self.doctor = Doctor(config, self.store, self.sessions)
 
     async def open(self) -> None:
-        """Make the folders (0700) and connect to the store.
+        """Make the folders, ours alone (``secure``), and connect to the store.
 
         A store that cannot be reached is no reason not to start, because Jupyter has other work: it is logged with its
         address, and every request says so until it is back.
+
+        Raises:
+            NotPrivate: Something in them belongs to another user; nothing was read.
         """
-        for folder in (self.config.data_dir, self.config.runtime_dir):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+        await asyncio.to_thread(secure, self.config)
         try:
             await self.store.open()
         except StoreUnavailable as error:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from ..claude.environment import child_environment
 from ..errors import GitUnavailable, NoCheckpoint
 from ..evidence import Changes
 from ..git import Repository
@@ -34,6 +35,8 @@ class Checkpoints:
         self._config = config
         self._store = store
         self._events = events
+        # git runs what the repository's configuration names (filters), and Claude may write that.
+        self._environment = child_environment(config.environment, allow=config.env_allow, deny=config.env_deny)
         self._warnings: dict[str, str] = {}  # of milestones whose checkpoint failed or lacks files, by this server
 
     async def make(self, milestone: Milestone, workspace: str) -> str | None:
@@ -44,7 +47,7 @@ class Checkpoints:
         """
         project_id = milestone.output_project_id
         try:
-            repository = await Repository.open(workspace, self._config.environment)
+            repository = await Repository.open(workspace, self._environment)
             if repository is None:
                 return None
             picture = await repository.picture(also=_ALSO, never=_NEVER)
@@ -74,7 +77,7 @@ class Checkpoints:
         milestone = await self._store.get_milestone(milestone_id)
         project = await self._store.get_project(milestone.output_project_id)
         workspace = resolve_workspace(project.workspace_path, self._config.roots)
-        repository = await Repository.open(workspace, self._config.environment)
+        repository = await Repository.open(workspace, self._environment)
         if repository is None:
             return Changes(milestone_id, reason="The workspace is in no git repository.")
         numbers = await _numbers(repository, milestone_id)
@@ -96,13 +99,13 @@ class Checkpoints:
 
     async def latest(self, milestone: Milestone, workspace: str) -> str | None:
         """Return the milestone's latest checkpoint, None where it has none. Raises ``GitUnavailable``."""
-        repository = await Repository.open(workspace, self._config.environment)
+        repository = await Repository.open(workspace, self._environment)
         numbers = await _numbers(repository, milestone.id) if repository else []
         return _reference(milestone.id, max(numbers)) if numbers else None
 
     async def copy(self, checkpoint: str, workspace: str, folder: str) -> None:
         """Make an empty folder what the workspace was at a checkpoint. Raises ``GitUnavailable``."""
-        repository = await Repository.open(workspace, self._config.environment)
+        repository = await Repository.open(workspace, self._environment)
         if repository is None:
             raise GitUnavailable(f"The workspace {workspace} is in no git repository any more.")
         await repository.copy(checkpoint, folder)
@@ -124,7 +127,7 @@ class Checkpoints:
         Raises:
             NoCheckpoint, GitUnavailable: nothing has changed, or git has failed on the way.
         """
-        repository = await Repository.open(workspace, self._config.environment)
+        repository = await Repository.open(workspace, self._environment)
         numbers = await _numbers(repository, milestone.id) if repository else []
         if repository is None or not numbers:
             raise NoCheckpoint("There is no checkpoint of this milestone to go back to.", milestone_id=milestone.id)

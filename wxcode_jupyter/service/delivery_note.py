@@ -7,6 +7,7 @@ import logging
 from enum import Enum
 from pathlib import Path
 
+from ..folders import open_private
 from ..models import Command
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ class DeliveryNote:
         """Note that nothing of this command was typed."""
         self.entering()
         try:
-            self._untyped.write_text(command.id, encoding="ascii")
+            with open(self._untyped, "w", encoding="ascii", opener=open_private) as file:
+                file.write(command.id)
         except OSError as error:
             log.warning("A delivery cannot be noted; after a server's death it counts as sent: %s", error)
 

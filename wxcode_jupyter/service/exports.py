@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ..claude import transcript
 from ..errors import SessionAlive
+from ..folders import make_private
 from ..models import ClaudeSession, OutputProject, SessionState
 from ..store.base import Store
 from .archive import COMMANDS, EVENTS, MANIFEST, MILESTONES, manifest_of, to_json, transcript_name
@@ -43,7 +44,7 @@ class Exports:
             StoreError: something that is kept cannot be read.
         """
         project = await self._store.get_project(project_id)
-        await asyncio.to_thread(os.makedirs, self._config.data_dir, mode=0o700, exist_ok=True)
+        await asyncio.to_thread(make_private, self._config.data_dir)
         with tempfile.TemporaryFile(dir=self._config.data_dir) as file:
             async with self._in_peace(project) as environment:
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

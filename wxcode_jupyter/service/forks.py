@@ -13,6 +13,7 @@ from ..claude import transcript
 from ..claude.fork import relocated
 from ..errors import InvalidPath, NoCheckpoint
 from ..evidence import Forked
+from ..folders import make_private
 from ..models import LineageCause, Milestone, OutputProject
 from ..store.base import Store
 from ..workspace import real_path, resolve_workspace, slug
@@ -163,7 +164,7 @@ def _unlink(path: str) -> None:
 
 
 def _move(old: str, new: str, workspace: str, folder: str) -> None:
-    os.makedirs(os.path.dirname(new), mode=0o700, exist_ok=True)
+    make_private(os.path.dirname(new))
     with open(old, "rb") as source, open(new, "xb", opener=_private) as target:
         target.writelines(relocated(source, workspace, folder))
     os.unlink(old)

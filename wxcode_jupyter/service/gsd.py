@@ -57,6 +57,7 @@ class Gsd:
             AlreadyInitialized: GSD's new-project has been here with another brief, or runs with one.
             GsdMissing: nothing was queued.
             InvalidPath: the workspace is gone, or is none.
+            ContextTaken: the brief's file was changed by hand since an attempt that failed; it stays as it is.
             InvalidBody: a brief without text, or with more bytes than the configuration allows.
         """
         if not brief.strip():

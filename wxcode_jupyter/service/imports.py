@@ -20,6 +20,7 @@ from ..claude import transcript
 from ..claude.fork import relocated
 from ..errors import ConversationExists, InvalidBody, InvalidPath, NameTaken, NotFound, TooManyUploads
 from ..evidence import Imported
+from ..folders import make_private
 from ..models import Command, CommandStatus, Event, Milestone, OutputProject, now
 from ..store.base import Store
 from ..workspace import slug
@@ -215,7 +216,7 @@ class Imports:
         for old, new in moves:
             if old and old != new:
                 lines = relocated(lines, old, new)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_private(os.path.dirname(path))
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:

@@ -19,6 +19,7 @@ from hashlib import sha256
 from ..claude import transcript
 from ..claude.transcript import end_of_lines, open_to_read
 from ..errors import NotFound, StoreError
+from ..folders import make_private
 from ..models import ClaudeSession, TranscriptEnd
 from ..store.base import Store
 from .kept_text import CHUNK_BYTES, KeptText
@@ -154,7 +155,7 @@ async def bring_back(
 
 
 async def _write(kept: KeptText, end: TranscriptEnd, path: str) -> bool:
-    await asyncio.to_thread(os.makedirs, os.path.dirname(path), mode=0o700, exist_ok=True)
+    await asyncio.to_thread(make_private, os.path.dirname(path))
     aside = f"{path}.{os.getpid()}.restoring"
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -7,12 +7,14 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from ..claude import transcript
 from ..claude.command import check_session_id, command_line
 from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
+from ..claude.running import conversations_in
 from ..errors import CliMissing, ConversationUnknown, NotFound
 from ..fault_points import FaultPoint, reach
 from ..models import ClaudeSession, CommandStatus, LineageCause, OutputProject, ProjectOptions, TermSize
@@ -271,6 +273,7 @@ class Launcher:
             background_wait_s=self._config.background_wait_s,
             max_clients=self._config.max_clients,
             input_limit_bytes=self._config.input_limit_bytes,
+            opened=partial(conversations_in, self.environment(about.workspace), terminal.pid),
             takes_over=takes_over,
         )
         return Launched(session, recorder, keepsake, about.folder, tenure)

@@ -22,6 +22,7 @@ from .questions import Questions
 from .recorder import Recorder
 from .turns import Turns
 from .watch import ScreenWatch
+from .witness import Witness
 
 _TOOLS = ("PreToolUse", "PostToolUse")
 _ENDS = ("Stop", "StopFailure")
@@ -55,6 +56,7 @@ class Listener:
         questions: Questions,
         *,
         claude_session_id: str,
+        witness: Witness,
         takes_over: TakenOver | None = None,
     ) -> None:
         self.claude_session_id = claude_session_id
@@ -64,6 +66,7 @@ class Listener:
         self._turns = turns
         self._watch = watch
         self._questions = questions
+        self._witness = witness
         self._transcript: Transcript | None = None
         self._takes_over = takes_over
         self._began_by = ""  # key of the newest `SessionStart`, with which whoever takes over begins
@@ -95,6 +98,11 @@ class Listener:
         finally:
             loop.remove_reader(poke)
             os.close(poke)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a conversation's begin has yet to be confirmed: look again soon."""
+        return self._witness.waits
 
     def listen(self) -> bool:
         """Take everything that is there, and tell whether anything has become certain (see ``settle``)."""
@@ -138,7 +146,7 @@ class Listener:
 
     def _read_hooks(self) -> bool:
         certain, self._more_hooks = False, True
-        for event in self._spool.load(self._seen):
+        for event in self._admitted():
             self._seen.add(event.key)
             self._heard += 1
             reach(FaultPoint.HOOK_HEARD)
@@ -158,6 +166,18 @@ class Listener:
             self._recorder.hook(event)
             self._finish(event)
         return certain
+
+    def _admitted(self) -> list[HookEvent]:
+        """Return what can be heard now; what is not believed is set aside, and told."""
+        events = self._spool.load(self._seen)
+        if events and (event := self._witness.reconsidered()):
+            self._spool.take_back(event.key)
+            events = self._spool.load(self._seen)
+        heard, doubted = self._witness.admit(events, self.claude_session_id)
+        for event in doubted:
+            self._spool.set_aside(event.key)
+            self._recorder.doubt(event, self.claude_session_id)
+        return heard
 
     def _finish(self, event: HookEvent) -> None:
         """Have an event forgotten as soon as whoever takes the session over need not hear it any more.

@@ -35,6 +35,7 @@ from .recorder import Recorder
 from .state import may_follow
 from .turns import Turns
 from .watch import ScreenWatch
+from .witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class LiveSession:
         background_wait_s: float,
         max_clients: int,
         input_limit_bytes: int,
+        opened: Callable[[], frozenset[str]],
         takes_over: TakenOver | None = None,
     ) -> None:
         self.project = project
@@ -101,6 +103,7 @@ class LiveSession:
             self._watch,
             self.questions,
             claude_session_id=claude_session_id,
+            witness=Witness(opened, self._loop.time),
             takes_over=takes_over,
         )
         self._wake = asyncio.Event()
@@ -295,7 +298,7 @@ class LiveSession:
         return (self._turns.unconfirmed or self._turns.stopped) and self._watch.quiet_s < _HURRY_S
 
     async def _wait(self) -> None:
-        if self._hurries():
+        if self._hurries() or self._listener.waits:
             timeout: float | None = 0.02
         elif self._watches_screen():
             timeout = 0.25

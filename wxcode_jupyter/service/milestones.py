@@ -7,10 +7,10 @@ from collections import defaultdict
 from typing import Any
 
 from ..claude import gsd
-from ..errors import AlreadyStarted, Conflict, InvalidBody, NotPending, ProjectNotInitialized
+from ..errors import AlreadyStarted, Conflict, ContextTaken, InvalidBody, NotPending, ProjectNotInitialized
 from ..models import Command, CommandStatus, Milestone, MilestoneStatus, OutputProject, check_id
 from ..store.base import Store
-from ..workspace import check_length, has_project, write_context
+from ..workspace import check_length, context_path, has_project, read_context, write_context
 from .checkpoints import Checkpoints
 from .commands import Commands
 from .config import Config
@@ -18,6 +18,7 @@ from .events import EventLog
 from .gsd import warn_of_clearing
 from .projects import check_name
 from .workspaces import workspace_for
+from .written import Written
 
 _CREATED = ("output_project_id", "element_name", "element_id", "context")  # what a repeated creation has in common
 _OPEN = (CommandStatus.QUEUED, CommandStatus.DELIVERING, CommandStatus.ACCEPTED)
@@ -34,6 +35,7 @@ class Milestones:
         self._events = events
         self._commands = commands
         self._checkpoints = checkpoints
+        self._written = Written(config.data_dir)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(
@@ -75,15 +77,20 @@ class Milestones:
     async def prepare(self, milestone_id: str) -> dict[str, Any]:
         """Write the context file; return ``context_path`` (relative to the workspace), ``milestone_id``, ``bytes``.
 
+        A file that was changed since it was written stays as it is, and Claude reads that; so does one of a milestone
+        without a context of its own, which another program has prepared (wxcode does). ``edited`` says so.
+
         Raises:
             InvalidPath: the workspace is gone, or is none.
+            ContextTaken: a file with another text is there that was never ours; nothing was overwritten.
         """
         milestone = await self._store.get_milestone(milestone_id)
         project = await self._store.get_project(milestone.output_project_id)
         workspace = await workspace_for(self._config, self._store, project)
         text = milestone.context if milestone.context is not None else f"# {milestone.element_name}\n"
-        path = await asyncio.to_thread(write_context, workspace, milestone.id, text, self._config.context_limit_bytes)
-        return {"context_path": path, "milestone_id": milestone.id, "bytes": len(text.encode(errors="replace"))}
+        edited, size = await asyncio.to_thread(self._write, workspace, milestone, text)
+        path = context_path(milestone.id)
+        return {"context_path": path, "milestone_id": milestone.id, "bytes": size, "edited": edited}
 
     async def start(self, milestone_id: str, *, command_id: str | None = None) -> Command:
         """Prepare, make a checkpoint of the workspace, see to a session, and queue the milestone's command.
@@ -149,6 +156,7 @@ class Milestones:
         async with self._locks[milestone.output_project_id]:
             if await self._started(milestone) is not None or not await self._store.delete_milestone(milestone_id):
                 raise NotPending("Only a pending milestone can be deleted, and this one was started.")
+            await asyncio.to_thread(self._written.forget, milestone_id)
 
     async def _started(self, milestone: Milestone) -> Command | None:
         """Return the milestone's command that is under way or was accepted, if there is one."""
@@ -157,6 +165,18 @@ class Milestones:
             if command.taken_back_at is None and (command.status in _OPEN or command.accepted_at is not None):
                 return command
         return None
+
+    def _write(self, workspace: str, milestone: Milestone, text: str) -> tuple[bool, int]:
+        """Have a context file, and return whether it has another text than ours, and its size in bytes."""
+        limit_bytes = self._config.context_limit_bytes
+        try:
+            write_context(workspace, milestone.id, text, limit_bytes)
+        except ContextTaken:
+            if milestone.context is not None and not self._written.has(milestone.id):
+                raise
+            return True, len((read_context(workspace, milestone.id, limit_bytes) or "").encode())
+        self._written.note(milestone.id)
+        return False, len(text.encode())
 
     async def _under_way(self, project_id: str, text: str) -> bool:
         """Whether the same slash command waits or runs already, for another milestone or from a start that failed."""

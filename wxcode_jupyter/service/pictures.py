@@ -18,6 +18,7 @@ from typing import Any
 from ..claude.gsd import read_command
 from ..claude.planning import Planning, PlanningTree, find_missing, read_tree, understand
 from ..evidence import PhaseState, PlanningChange, PlanningState
+from ..folders import make_private, open_private
 from ..models import Command
 from .endings import judged
 
@@ -86,9 +87,10 @@ class Pictures:
             "texts": dict(tree.texts),
         }
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             path = self._path(command, moment)
-            path.with_suffix(".new").write_bytes(gzip.compress(json.dumps(written).encode("ascii")))
+            with open(path.with_suffix(".new"), "wb", opener=open_private) as file:
+                file.write(gzip.compress(json.dumps(written).encode("ascii")))
             path.with_suffix(".new").replace(path)
             self._prune()
         except OSError as error:

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from ..errors import SpawnFailed
+from ..folders import make_private
 from ..models import check_id
 from .config import Config
 
@@ -24,7 +25,7 @@ def place_of(config: Config, project_id: str) -> str:
     """
     folder = Path(config.home, ".wxcode", "projects", check_id(project_id))
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         raise SpawnFailed(
             f"{folder}, by which servers keep out of each other's projects, cannot be made: {error}"

@@ -123,6 +123,16 @@ class Recorder:
         if path:
             self._keepsake.note(session_id, path)
 
+    def doubt(self, event: HookEvent, present: str) -> None:
+        """A `SessionStart` was not believed (`witness.py`): the conversation stays the project's."""
+        message = (
+            f"A hook event says that Claude Code went on in conversation {event.claude_session_id:.60}, which Claude "
+            f"Code's own file does not confirm; the project's stays {present}. If another program wrote it, see what "
+            "runs in the terminal; if you did change the conversation, stop and resume."
+        )
+        log.warning("Project %s: %s", self._project_id, message)
+        self.emit("conversation_doubted", {"claude_session_id": present, "message": message}, key=f"doubt:{event.key}")
+
     # -- commands -------------------------------------------------------------------------------------------------
 
     async def next_command(self) -> Command | None:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from ..errors import StoreError, StoreUnavailable
+from ..folders import make_private
 
 #: ``PRAGMA user_version``: a later version migrates an older file, and an older version refuses a newer one.
 FORMAT_VERSION = 1
@@ -245,7 +246,7 @@ def create(path: str) -> None:
     if os.path.exists(path):
         return
     folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private(folder)
     with tempfile.TemporaryDirectory(prefix=".wxcode-store-", dir=folder) as aside:
         draft = os.path.join(aside, "draft")
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

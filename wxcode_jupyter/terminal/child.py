@@ -302,8 +302,13 @@ def _spawn(
     argv = [program, *request["argv"][1:]]
     _check_strings(argv, env)
 
+    cwd, locked = request["cwd"], dict(zip(request["owns"] or (), lock_fds, strict=True))
+
     def prepare() -> None:  # in the child; what it raises comes back as an exception of spawn
-        os.chdir(request["cwd"])
+        # Not by its name where it is locked: a link put there since it was judged would lead the program anywhere.
+        os.chdir(locked.get(cwd, cwd))
+        if cwd in locked and os.getcwd() != cwd:
+            raise FileNotFoundError(errno.ENOENT, f"The folder was moved to {os.getcwd()} meanwhile", cwd)
         for lock_fd in lock_fds:
             os.set_inheritable(lock_fd, True)
         for signum in signal.valid_signals():

@@ -16,6 +16,7 @@ import errno
 import os
 from typing import NamedTuple
 
+from ..folders import make_private
 from . import checkpoints, times
 from .complaint import complain
 from .times import Moment, TimesWriter
@@ -64,7 +65,7 @@ class JournalWriter:
     def __init__(
         self, folder: str, limit_bytes: int, segment_bytes: int = SEGMENT_BYTES, *, goes_on: bool = False
     ) -> None:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private(folder)
         if not goes_on:
             clear(folder)
         self._folder = folder

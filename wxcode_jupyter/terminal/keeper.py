@@ -17,7 +17,6 @@ import os
 import resource
 import signal
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -35,9 +34,15 @@ _ACCEPT_RETRY_S = 0.2
 
 
 class Keeper:
-    """The listener and everything that it keeps alive."""
+    """The listener and everything that it keeps alive.
 
-    def __init__(self, listener: socket.socket) -> None:
+    Args:
+        listener: Where servers come.
+        me: The user whose servers they have to be; whoever else comes, root included, is refused.
+    """
+
+    def __init__(self, listener: socket.socket, me: int) -> None:
+        self._me = me
         self.reactor = Reactor()
         # Every session takes six descriptors; the children get the limit that we were given.
         self.files_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -137,8 +142,8 @@ class Keeper:
             self.reactor.forget(self._listener.fileno())
             self.reactor.later(_ACCEPT_RETRY_S, lambda: self.reactor.watch(self._listener.fileno(), self._accept))
             return
-        _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid != os.geteuid():
+        _pid, uid = rendezvous.peer(sock)
+        if uid != self._me:
             complain(f"keeper: refused a connection of user {uid}")
             sock.close()
             return
@@ -177,7 +182,7 @@ def main(arguments: list[str], on_ready: Callable[[], None]) -> None:
         return
     with rendezvous.listen(folder_fd) as listener:
         on_ready()
-        Keeper(listener).run()
+        Keeper(listener, os.geteuid()).run()
         # In this order: whoever finds no socket starts a keeper, which waits for the lock that ends with us.
         rendezvous.remove_socket(folder_fd)
 

@@ -13,6 +13,7 @@ duplicates share, so that a background process that outlives the session does no
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -45,9 +46,12 @@ class WorkspaceLock:
         holder: Who we are.
         fd: A duplicate of the descriptor of one who holds the lock: it is shared with him; ours unless we raise.
 
+    Attributes:
+        fd: The folder itself, whatever is done to its path afterwards.
+
     Raises:
         WorkspaceLocked: Another process, or another session of this one, holds it.
-        OSError: The folder cannot be opened.
+        OSError: The folder cannot be opened; or its path leads there over a link, and not to what was judged.
     """
 
     def __init__(self, workspace: str, holder: dict[str, Any], fd: int | None = None) -> None:
@@ -63,6 +67,9 @@ class WorkspaceLock:
             if fd is None:
                 os.close(self.fd)
             raise
+        if fd is None and (found := os.readlink(f"/proc/self/fd/{self.fd}")) != workspace:
+            unlock(self.fd)
+            raise OSError(errno.ELOOP, f"A link stands in the way (it leads to {found})", workspace)
         self._made_folder = False
         self._workspace = workspace
         self.rename(holder)
@@ -85,7 +92,7 @@ class WorkspaceLock:
 
     def _write_holder(self, holder: dict[str, Any]) -> None:
         try:
-            os.mkdir(_FOLDER, dir_fd=self.fd)
+            os.mkdir(_FOLDER, 0o755, dir_fd=self.fd)
             self._made_folder = True
         except FileExistsError:
             pass

@@ -120,6 +120,13 @@ class KeeperClient:
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
             sock.close()
             return None
+        pid, uid = rendezvous.peer(sock)
+        if uid != os.geteuid():
+            sock.close()
+            raise KeeperUnavailable(
+                f"Process {pid} of user {uid} listens in place of your keeper; nothing was told to it. Remove "
+                f"{folder}/{rendezvous.SOCKET_NAME}, and see who may write there."
+            )
         client = cls(Channel(sock), folder)
         with ExitStack() as undo:
             undo.callback(client.close)

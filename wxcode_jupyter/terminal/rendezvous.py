@@ -9,7 +9,10 @@ import contextlib
 import fcntl
 import os
 import socket
+import struct
 import time
+
+from ..folders import make_private
 
 SOCKET_NAME = "keeper.sock"
 
@@ -20,10 +23,13 @@ _RETRY_S = 0.01
 def open_folder(folder: str) -> int:
     """Make the keeper's folder where it is missing, and return a descriptor of it once it is known to be private.
 
+    Nothing is changed in one that is not: whoever asks from the command line may have named any folder. The server's
+    own is closed to others before (`service/privacy.py`).
+
     Raises:
         PermissionError: It belongs to somebody else, or others may enter it.
     """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private(folder)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     status = os.fstat(fd)
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
@@ -33,6 +39,12 @@ def open_folder(folder: str) -> int:
             f"{status.st_mode & 0o777:o} and belongs to user {status.st_uid}."
         )
     return fd
+
+
+def peer(sock: socket.socket) -> tuple[int, int]:
+    """Return process and user at the other end, as the kernel noted them at ``connect`` and ``listen``."""
+    pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
 
 
 def socket_path(folder_fd: int) -> str:

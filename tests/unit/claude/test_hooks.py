@@ -162,3 +162,16 @@ def test_whatever_lies_in_the_spool_it_is_read_or_put_aside(contents: list[bytes
             assert event.transcript_path is None or isinstance(event.transcript_path, str)
             assert event.at is None or event.at.tzinfo is not None
             json.dumps(event.data, ensure_ascii=False).encode()
+
+
+def test_what_was_set_aside_can_be_taken_back(tmp_path: Path) -> None:
+    spool = HookSpool(str(tmp_path))
+    spool.install(tui="default")
+    (tmp_path / "spool" / "1-1.json").write_text('{"hook_event_name": "SessionStart", "session_id": "s"}')
+    [event] = spool.load()
+    spool.set_aside(event.key)
+    assert spool.load() == []
+    spool.take_back(event.key)
+    assert spool.load() == [event]
+    spool.set_aside("none")
+    spool.take_back("none")

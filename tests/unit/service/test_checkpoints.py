@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,3 +129,24 @@ async def test_what_is_not_in_a_checkpoint_is_said(
     (work.folder / "video.bin").unlink()
     await checkpoints.make(milestone, project.workspace_path)
     assert checkpoints.warning(milestone.id) == ""
+
+
+async def test_what_git_runs_for_us_gets_none_of_the_servers_secrets(
+    config: Config,
+    store: Store,
+    events: EventLog,
+    project: OutputProject,
+    work: Work,
+    milestone: Milestone,
+    tmp_path: Path,
+) -> None:
+    """A filter of the repository's configuration, which Claude can write, is a program that the server's git runs."""
+    secrets = {"JUPYTER_TOKEN": "jupyter-secret", "WXCODE_STORE_URL": "mongodb://u:store-secret@h/"}
+    environment = {**config.environment, **secrets, "PATH": os.environ["PATH"], "KEPT": "kept"}
+    checkpoints = Checkpoints(replace(config, environment=environment), store, events)
+    work.git("config", "filter.spy.clean", f"env >>{tmp_path}/seen; cat")
+    work.write(".gitattributes", "* filter=spy\n")
+    assert await checkpoints.make(milestone, project.workspace_path) is not None
+    seen = (tmp_path / "seen").read_text()
+    assert "KEPT=kept" in seen
+    assert "secret" not in seen

@@ -16,6 +16,7 @@ from tests.unit.service.conftest import StubSessions
 from wxcode_jupyter.errors import (
     AlreadyStarted,
     Conflict,
+    ContextTaken,
     GsdMissing,
     InvalidBody,
     InvalidId,
@@ -87,6 +88,69 @@ async def test_a_second_start_is_refused_and_says_where_the_first_is(
     assert (caught.value.command_id, caught.value.status) == (command.id, "pending")
     assert await milestones.start(milestone.id, command_id=command.id) == command
     await milestones.start_once(milestone.id)
+
+
+class TestAContextThatIsThere:
+    async def test_what_the_user_has_changed_since_is_what_claude_reads(
+        self, store: Store, project: OutputProject, milestones: Milestones, make: Callable[..., Milestones], ready: Path
+    ) -> None:
+        milestone = await milestones.create(project.id, "login", context="# Login\n")
+        prepared = await milestones.prepare(milestone.id)
+        assert prepared["edited"] is False
+        file = ready / prepared["context_path"]
+        file.write_text("# Login, by card\n")
+        for service in (milestones, make()):  # another server, too
+            assert await service.prepare(milestone.id) == {**prepared, "bytes": 17, "edited": True}
+        await milestones.start(milestone.id)
+        assert file.read_text() == "# Login, by card\n"
+        assert len(await commands_of(store, project)) == 1
+
+    async def test_what_was_never_ours_is_refused_and_kept(
+        self, store: Store, project: OutputProject, milestones: Milestones, ready: Path
+    ) -> None:
+        milestone = await milestones.create(project.id, "login", context="# Login\n")
+        file = ready / ".milestones" / milestone.id / "MILESTONE-CONTEXT.md"
+        file.parent.mkdir(parents=True)
+        file.write_text("# Something else\n")
+        for act in (milestones.prepare, milestones.start):
+            with pytest.raises(ContextTaken, match="mv"):
+                await act(milestone.id)
+        assert file.read_text() == "# Something else\n"
+        assert await commands_of(store, project) == []
+
+        file.unlink()
+        await milestones.start(milestone.id)
+        assert file.read_text() == "# Login\n"
+
+    async def test_what_wxcode_has_prepared_is_used(
+        self, project: OutputProject, milestones: Milestones, ready: Path
+    ) -> None:
+        milestone = await milestones.create(project.id, "login")  # as wxcode makes them: without a context here
+        file = ready / ".milestones" / milestone.id / "MILESTONE-CONTEXT.md"
+        file.parent.mkdir(parents=True)
+        file.write_text("# All about the login\n")
+        assert (await milestones.prepare(milestone.id))["edited"] is True
+        await milestones.start(milestone.id)
+        assert file.read_text() == "# All about the login\n"
+
+    async def test_a_file_that_is_gone_is_written_again(
+        self, project: OutputProject, milestones: Milestones, ready: Path
+    ) -> None:
+        milestone = await milestones.create(project.id, "login", context="# Login\n")
+        file = ready / (await milestones.prepare(milestone.id))["context_path"]
+        file.unlink()
+        assert (await milestones.prepare(milestone.id))["edited"] is False
+        assert file.read_text() == "# Login\n"
+
+    async def test_a_milestone_that_is_deleted_leaves_no_note(
+        self, project: OutputProject, milestones: Milestones, config: Config, ready: Path
+    ) -> None:
+        milestone = await milestones.create(project.id, "login")
+        await milestones.prepare(milestone.id)
+        notes = Path(config.data_dir, "contexts")
+        assert [path.name for path in notes.iterdir()] == [milestone.id]
+        await milestones.delete(milestone.id)
+        assert list(notes.iterdir()) == []
 
 
 async def test_twenty_starts_at_once_are_one(

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from tornado import web
 
 from ...errors import InvalidBody, TooManyUploads, WxcodeError
+from ...folders import make_private
 from ...workspace import slug
 from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
 
@@ -82,7 +83,7 @@ class ImportHandler(WxcodeHandler):
             except TooManyUploads as error:
                 self._too_many = error
                 return
-            os.makedirs(self.service.config.data_dir, mode=0o700, exist_ok=True)
+            make_private(self.service.config.data_dir)
             self._file = tempfile.TemporaryFile(dir=self.service.config.data_dir)  # noqa: SIM115 - on_finish closes it
 
     def check_request(self) -> None:
