@@ -10,8 +10,9 @@ import pytest
 
 from wxcode_jupyter.server.logs import PlainRelay, relay
 
-EVIL = "name\n[E 2026-01-01 00:00:00 ServerApp] forged\r\x1b[2J\x9b31m\u2028\u202e\x00\udc80"
-WRITTEN = r"name\n[E 2026-01-01 00:00:00 ServerApp] forged\r\x1b[2J\x9b31m\u2028\u202e\x00\udc80"
+# No lone surrogate: reports of tests, with what was logged, go from process to process as UTF-8 (`test_plain.py` has one).
+EVIL = "name\n[E 2026-01-01 00:00:00 ServerApp] forged\r\x1b[2J\x9b31m\u2028\u202e\x00"
+WRITTEN = r"name\n[E 2026-01-01 00:00:00 ServerApp] forged\r\x1b[2J\x9b31m\u2028\u202e\x00"
 
 
 @pytest.fixture
@@ -45,19 +46,16 @@ def test_a_traceback_keeps_its_lines_and_nothing_else(written: io.StringIO) -> N
     first, *others = written.getvalue().split("\n")
     assert first == f"ERROR evil.part It failed: {WRITTEN}"
     assert others[0] == "Traceback (most recent call last):"
-    assert r"forged\r\x1b[2J\x9b31m\u2028\u202e\x00\udc80" in written.getvalue()
-    assert not set("\r\x1b\x9b\u2028\u202e\x00\udc80") & set(written.getvalue())
+    assert r"forged\r\x1b[2J\x9b31m\u2028\u202e\x00" in written.getvalue()
+    assert not set("\r\x1b\x9b\u2028\u202e\x00") & set(written.getvalue())
 
 
-def test_the_record_of_others_is_left_as_it_was(written: io.StringIO) -> None:
-    records: list[logging.LogRecord] = []
-    other = logging.Handler()
-    other.emit = records.append  # type: ignore[method-assign]
+def test_the_record_of_others_is_left_as_it_was(written: io.StringIO, caplog: pytest.LogCaptureFixture) -> None:
     part = logging.getLogger("evil.part")
-    part.addHandler(other)
+    part.addHandler(caplog.handler)
     part.warning("%s", EVIL)
-    part.removeHandler(other)
-    assert records[0].args == (EVIL,)
+    part.removeHandler(caplog.handler)
+    assert caplog.records[0].args == (EVIL,)
     assert WRITTEN in written.getvalue()
 
 
