@@ -10,7 +10,7 @@ import pytest
 
 from wxcode_jupyter.server.logs import PlainRelay, relay
 
-# No lone surrogate: reports of tests, with what was logged, go from process to process as UTF-8 (`test_plain.py` has one).
+# No lone surrogate: the report of a test goes, with what was logged, from process to process as UTF-8.
 EVIL = "name\n[E 2026-01-01 00:00:00 ServerApp] forged\r\x1b[2J\x9b31m\u2028\u202e\x00"
 WRITTEN = r"name\n[E 2026-01-01 00:00:00 ServerApp] forged\r\x1b[2J\x9b31m\u2028\u202e\x00"
 
