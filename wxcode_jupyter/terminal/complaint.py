@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
+from types import TracebackType
 
 from ..plain import visible
+
+_LINES = "\n"
 
 
 def complain(text: str) -> None:
@@ -15,3 +19,10 @@ def complain(text: str) -> None:
     """
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{visible(text)}\n")
+
+
+def complain_of(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write what ends the process, as ``sys.excepthook``: in lines, of which nobody's text begins one."""
+    with contextlib.suppress(OSError):
+        *calls, said = traceback.format_exception(kind, error, trace)
+        sys.stderr.write(f"{visible(''.join(calls), keep=_LINES)}{visible(said.removesuffix(_LINES))}\n")

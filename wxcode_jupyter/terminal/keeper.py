@@ -24,7 +24,7 @@ from typing import Any
 
 from wxcode_jupyter.terminal import rendezvous
 from wxcode_jupyter.terminal.child import Child
-from wxcode_jupyter.terminal.complaint import complain
+from wxcode_jupyter.terminal.complaint import complain, complain_of
 from wxcode_jupyter.terminal.connection import Connection
 from wxcode_jupyter.terminal.reactor import Reactor, Timer
 
@@ -195,4 +195,5 @@ def _announce() -> None:
 
 
 if __name__ == "__main__":
+    sys.excepthook = complain_of
     main(sys.argv[1:], _announce)
