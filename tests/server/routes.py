@@ -35,9 +35,11 @@ class Operation:
         return self.pattern.replace("{id}", UNKNOWN_ID)
 
     @property
-    def access(self) -> tuple[str, str] | None:
-        """The action and the resource that it declares; None for the terminals, which know drivers and observers."""
-        access: tuple[str, str] | None = getattr(inspect.unwrap(self.function, stop=_declares), "wxcode_access", None)
+    def access(self) -> tuple[tuple[str, str], ...] | None:
+        """The actions on resources that it declares; None for the terminals, which know drivers and observers."""
+        access: tuple[tuple[str, str], ...] | None = getattr(
+            inspect.unwrap(self.function, stop=_declares), "wxcode_access", None
+        )
         return access
 
     @property

@@ -25,7 +25,7 @@ def decode(message: str | bytes) -> Request | None:
     match frame:
         case ["stdin", str(data), *_]:
             return Input(data.encode("utf-8", "surrogatepass"))
-        case ["set_size", int(rows), int(cols), *_]:
+        case ["set_size", int(rows), int(cols), *_] if not isinstance(rows, bool) and not isinstance(cols, bool):
             return Resize(TermSize(min(rows, 500), min(cols, 500))) if rows > 0 and cols > 0 else None
         case ["stdin" | "set_size" as name, *_]:
             raise InvalidBody(f"This is no {name}.", field=name)

@@ -190,15 +190,18 @@ class WxcodeHandler(ServiceMixin, APIHandler):
 Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
 
 
-def endpoint(action: str, resource: str) -> Callable[[Method], Method]:
-    """Make a method a REST endpoint: authenticated, authorised for ``action`` on ``resource``, its ids, query and body
-    checked, in this order and before anything is looked for; errors told."""
+def endpoint(action: str, resource: str, *more: tuple[str, str]) -> Callable[[Method], Method]:
+    """Make a method a REST endpoint: authenticated, authorised for ``action`` on ``resource`` (and ``more``, where what
+    it gives or makes is of several kinds), its ids, query and body checked, in this order and before anything is looked
+    for; errors told."""
+    access = ((action, resource), *more)
 
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
         async def wrapped(self: WxcodeHandler, *arguments: str) -> None:
-            if not await self.may(action, resource):
-                raise web.HTTPError(403, f"Not authorized to {action} {resource}.")
+            for asked in access:
+                if not await self.may(*asked):
+                    raise web.HTTPError(403, f"Not authorized to {' '.join(asked)}.")
             try:
                 check_body(self.request)
                 identifiers = [check_id(argument) for argument in arguments]
@@ -207,7 +210,7 @@ def endpoint(action: str, resource: str) -> Callable[[Method], Method]:
             except WxcodeError as error:
                 self.reply_error(error)
 
-        wrapped.wxcode_access = (action, resource)  # type: ignore[attr-defined]
+        wrapped.wxcode_access = access  # type: ignore[attr-defined]
         return web.authenticated(wrapped)  # type: ignore[return-value]
 
     return decorate

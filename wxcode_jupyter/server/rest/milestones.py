@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...models import MilestoneStatus
-from ..base import MILESTONE, WxcodeHandler, endpoint
+from ..base import MILESTONE, PROJECT, WxcodeHandler, endpoint
 
 
 class MilestonesHandler(WxcodeHandler):
@@ -95,9 +95,9 @@ class RewindHandler(WxcodeHandler):
 
 
 class ForkHandler(WxcodeHandler):
-    """``/milestones/{id}/fork``."""
+    """``/milestones/{id}/fork``: makes a project."""
 
-    @endpoint("execute", MILESTONE)
+    @endpoint("execute", MILESTONE, ("write", PROJECT))
     async def post(self, milestone_id: str) -> None:
         """Make a second project of what the first was before it."""
         body = self.body()

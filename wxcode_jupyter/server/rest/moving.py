@@ -15,7 +15,7 @@ from tornado import web
 from ...errors import InvalidBody, TooManyUploads, WxcodeError
 from ...folders import make_private
 from ...workspace import slug
-from ..base import PROJECT, SESSION, WxcodeHandler, endpoint
+from ..base import MILESTONE, PROJECT, SESSION, WxcodeHandler, endpoint
 
 #: Bytes of a file that can be uploaded.
 UPLOAD_LIMIT_BYTES = 2 << 30
@@ -23,9 +23,9 @@ _CHUNK_BYTES = 1 << 20
 
 
 class ExportHandler(WxcodeHandler):
-    """``/output-projects/{id}/export``."""
+    """``/output-projects/{id}/export``: the file has what each of the three is about."""
 
-    @endpoint("read", SESSION)
+    @endpoint("read", SESSION, ("read", PROJECT), ("read", MILESTONE))
     async def get(self, project_id: str) -> None:
         """Return the project as a file."""
         project = await self.service.store.get_project(project_id)
