@@ -34,6 +34,7 @@ LIMITS: dict[str, Any] = {
     "max_followers": 2,
     "max_queued_commands": 3,
     "max_uploads": 1,
+    "max_events": 20,
     "context_limit_bytes": 2048,
     "input_limit_bytes": 8192,
     "attach_timeout_s": 5.0,
@@ -248,6 +249,28 @@ class TestFollowers:
             assert api.get(f"{path}/events", headers={"Upgrade": "websocket"}).status_code == 400
         async with await Socket.connect(server, f"{path}/events"), await Socket.connect(server, f"{path}/events"):
             pass
+
+
+class TestEvents:
+    async def test_the_oldest_go_and_who_asks_for_them_is_told(self, server: WxServer, api: Api, path: str) -> None:
+        queue = [f"do {number}" for number in range(3)]
+        for _ in range(6):  # each is an event when it is queued, and one when it is withdrawn
+            for command in [api.json("POST", f"{path}/commands", 202, json={"text": text}) for text in queue]:
+                api.json("DELETE", f"/commands/{command['id']}")
+
+        page = api.json("GET", f"{path}/events")
+
+        gap, *events = page["events"]
+        assert (gap["type"], gap["data"]) == ("events_pruned", {"after": 0, "until": gap["seq"]})
+        assert events[0]["seq"] > gap["seq"] > 0
+        assert 20 <= len(events) <= 22
+        assert page["last_seq"] == events[-1]["seq"]
+        after = {"after": gap["seq"]}
+        assert api.json("GET", f"{path}/events", params=after)["events"] == events
+        assert api.json("GET", f"{path}/events", params={"after": 1, "limit": 1})["last_seq"] == gap["seq"]
+        async with await Socket.connect(server, f"{path}/events?after=1") as follower:
+            assert (await follower.next() or {})["data"] == {"after": 1, "until": gap["seq"]}
+            assert [await follower.next() for _ in events] == events
 
 
 class TestUploads:

@@ -269,11 +269,14 @@ class _Wire(asyncio.Protocol):
 
     def rest(self, seconds: float) -> None:
         """Stop reading for a while."""
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
         self._loop.call_later(seconds, self._read_on)
 
     def drop(self, *, reset: bool) -> None:
-        """End the connection."""
+        """End the connection, unless it is ending."""
+        if self._transport.is_closing():
+            return
         if reset:
             peer = self._transport.get_extra_info("socket")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -329,5 +332,7 @@ class _Wire(asyncio.Protocol):
             self.send(b"\x14" + _OFFSET.pack(self._offset))
 
     def _send_raw(self, head: int, frame: bytes) -> None:
+        if self._transport.is_closing():
+            return
         length = bytes((0x80 | len(frame),)) if len(frame) < 126 else b"\xfe" + struct.pack(">H", len(frame))
         self._transport.write(bytes((head,)) + length + b"\0\0\0\0" + frame)  # a mask of zeros leaves it as it is

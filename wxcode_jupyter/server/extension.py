@@ -98,6 +98,12 @@ class WxcodeApp(ExtensionApp):
     max_uploads = Int(
         2, min=1, config=True, help="How many exported projects may be uploaded at once (a number of files)."
     )
+    max_events = Int(
+        10_000,
+        min=10,
+        config=True,
+        help="How many events are kept of a project; beyond it the oldest go, a tenth at a time (a number of events).",
+    )
     context_limit_bytes = Int(
         1 << 20,
         min=1 << 10,
@@ -208,6 +214,7 @@ class WxcodeApp(ExtensionApp):
             max_followers=self.max_followers,
             max_queued_commands=self.max_queued_commands,
             max_uploads=self.max_uploads,
+            max_events=self.max_events,
             context_limit_bytes=self.context_limit_bytes,
             input_limit_bytes=self.input_limit_bytes,
             attach_timeout_s=self.attach_timeout_s,

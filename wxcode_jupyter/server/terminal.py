@@ -60,7 +60,7 @@ class TerminalHandler(SocketHandler):
         """Attach."""
         super().open(identifier)
         self._dialect = self.make_dialect()
-        self.begin(self._attach_and_show(identifier))
+        self.begin(self._attach_and_show, identifier)
 
     async def on_message(self, message: str | bytes) -> None:
         """Take a frame; a bad one is answered with an error and changes nothing."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyter_server.base.websocket import WebSocketMixin
@@ -53,13 +54,13 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
         """How many bytes of a message are held; tornado closes with 1009 where its head announces more."""
         return self.service.config.frame_limit_bytes
 
-    def begin(self, sending: Any) -> None:
-        """Start the task that sends."""
-        self._task = asyncio.create_task(self._send(sending))
+    def begin(self, send: Callable[[str], Awaitable[None]], identifier: str) -> None:
+        """Start the task that sends. It may be cancelled before it has begun."""
+        self._task = asyncio.create_task(self._send(send, identifier))
 
-    async def _send(self, sending: Any) -> None:
+    async def _send(self, send: Callable[[str], Awaitable[None]], identifier: str) -> None:
         try:
-            await sending
+            await send(identifier)
         except WebSocketClosedError:
             return
         except WxcodeError as error:
@@ -123,7 +124,7 @@ class EventsHandler(SocketHandler):
     def open(self, project_id: str) -> None:  # type: ignore[override]
         """Follow."""
         super().open(project_id)
-        self.begin(self._follow(project_id))
+        self.begin(self._follow, project_id)
 
     async def _follow(self, project_id: str) -> None:
         async for event in self.service.events.follow(project_id, after=self._after):

@@ -40,7 +40,7 @@ class Service:
     def __init__(self, config: Config, holder: Callable[[], dict[str, Any]], *, store: Store | None = None) -> None:
         self.config = config
         self.store = store or open_store(config.store_url, config.data_dir)
-        self.events = EventLog(self.store, max_followers=config.max_followers)
+        self.events = EventLog(self.store, max_followers=config.max_followers, max_events=config.max_events)
         self.sessions = Sessions(config, self.store, self.events, holder)
         self.projects = Projects(config, self.store, self.sessions)
         self.answers = Answers(self.store, self.sessions)

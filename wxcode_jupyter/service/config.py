@@ -33,6 +33,7 @@ class Config:
     max_followers: int = 64
     max_queued_commands: int = 100
     max_uploads: int = 2
+    max_events: int = 10_000
     context_limit_bytes: int = 1 << 20
     input_limit_bytes: int = 4 << 20
     attach_timeout_s: float = 30.0

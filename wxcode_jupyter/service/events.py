@@ -16,6 +16,8 @@ from ..models import Event, now
 from ..store.base import Store
 from .outbox import Outbox
 
+PRUNED = "events_pruned"
+
 _PAGE = 500
 
 
@@ -25,8 +27,9 @@ class EventLog:
     Followers read from the store and are only woken from here, so that a slow one costs no memory and misses nothing.
     """
 
-    def __init__(self, store: Store, *, max_followers: int = 64) -> None:
+    def __init__(self, store: Store, *, max_followers: int = 64, max_events: int = 10_000) -> None:
         self._store = store
+        self._max_events = max_events
         self._max_followers = max_followers
         self._places: Counter[str] = Counter()
         self._followers: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -69,13 +72,24 @@ class EventLog:
         at: datetime | None = None,
     ) -> None:
         """Append an event and wake its followers. Raises ``StoreUnavailable``."""
-        await self._store.append_event(Event(project_id, kind, data, created_at=at or now()), key=key)
+        event = await self._store.append_event(Event(project_id, kind, data, created_at=at or now()), key=key)
+        if event.seq % max(self._max_events // 10, 1) == 0:
+            await self._store.prune_events(project_id, keep=self._max_events)
         for follower in self._followers.get(project_id, ()):
             follower.set()
 
     async def load(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-        """Return stored events with a ``seq`` above ``after``."""
-        return await self._store.load_events(project_id, after=after, limit=limit)
+        """Return stored events with a ``seq`` above ``after``.
+
+        Where some that came after ``after`` are kept no longer, the first one says so: ``events_pruned``, with the
+        ``seq`` up to which they are gone.
+        """
+        pruned = await self._store.events_pruned(project_id)
+        if after >= pruned or limit < 1:
+            return await self._store.load_events(project_id, after=after, limit=limit)
+        events = await self._store.load_events(project_id, after=pruned, limit=limit - 1)
+        data = {"after": after, "until": pruned}
+        return (Event(project_id, PRUNED, data, seq=pruned, created_at=now()), *events)
 
     @contextlib.contextmanager
     def place(self, project_id: str) -> Iterator[None]:
@@ -100,7 +114,7 @@ class EventLog:
         try:
             while True:
                 fresh.clear()
-                while events := await self._store.load_events(project_id, after=after, limit=_PAGE):
+                while events := await self.load(project_id, after=after, limit=_PAGE):
                     for event in events:
                         after = event.seq
                         yield event

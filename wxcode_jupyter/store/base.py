@@ -265,7 +265,18 @@ class Store(ABC):
 
     @abstractmethod
     async def load_events(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-        """Return events with a ``seq`` above ``after``, by ``seq``."""
+        """Return events with a ``seq`` above ``after``, by ``seq``; see ``events_pruned`` for what is not there."""
+
+    @abstractmethod
+    async def prune_events(self, project_id: str, *, keep: int) -> int:
+        """Delete the oldest events but for the ``keep`` newest (1 or more); return what ``events_pruned`` returns then.
+
+        No ``seq`` is given again, but a key that belongs to what was deleted is a new one.
+        """
+
+    @abstractmethod
+    async def events_pruned(self, project_id: str) -> int:
+        """Return the greatest ``seq`` up to which events were deleted, 0 where none was."""
 
     # -- transcripts ----------------------------------------------------------------------------------------------
 

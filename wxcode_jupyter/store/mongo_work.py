@@ -11,7 +11,18 @@ from pymongo.errors import DuplicateKeyError
 
 from ..models import Command, CommandStatus, Event, Milestone, MilestoneStatus, Page, now
 from .documents import COMMAND_CHANGES, MILESTONE_CHANGES, Document, check_count, check_text, encode_changes
-from .mongo_access import BY_SEQ, NO_BARRIER, OLDEST_FIRST, Database, MongoAccess, page, raise_not_found, require, take
+from .mongo_access import (
+    BY_SEQ,
+    NEWEST_FIRST,
+    NO_BARRIER,
+    OLDEST_FIRST,
+    Database,
+    MongoAccess,
+    page,
+    raise_not_found,
+    require,
+    take,
+)
 from .mongo_documents import among, from_mongo, object_id, to_mongo
 from .mongo_fence import check, not_above, update_shared
 
@@ -173,16 +184,43 @@ class MongoWork(MongoAccess):
             return from_mongo(Event, await self._append(db.wx_events, document, known=known))
 
     async def load_events(self, project_id: str, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-        """Read the events above a number."""
-        query = {"output_project_id": object_id(project_id), "seq": {"$gt": check_count("after", after)}, **NO_BARRIER}
+        """Read the events above a number, and above what was deleted: somebody who read long ago may write there."""
+        project, after = object_id(project_id), check_count("after", after)
         async with self._reach() as db:
             await require(db.output_projects, project_id, "output project", {"_id": True})
+            above = max(after, await _pruned(db, project))
+            query = {"output_project_id": project, "seq": {"$gt": above}, **NO_BARRIER}
             documents = await take(db.wx_events, query, BY_SEQ, 0, limit)
         return tuple(from_mongo(Event, document) for document in documents)
+
+    async def prune_events(self, project_id: str, *, keep: int) -> int:
+        """Note up to where, then delete: what is cut off in between is hidden already, and deleted the next time."""
+        project = object_id(project_id)
+        events = {"output_project_id": project, **NO_BARRIER}
+        async with self._reach() as db:
+            await require(db.output_projects, project_id, "output project", {"_id": True})
+            kept = await db.wx_events.find(events, {"seq": True}, sort=NEWEST_FIRST, limit=keep + 1).to_list()
+            if len(kept) > keep:
+                noted = {"$max": {"events_pruned": kept[-1]["seq"]}}
+                await db.wx_projects.update_one({"_id": project}, noted, upsert=True)
+            pruned = await _pruned(db, project)
+            await db.wx_events.delete_many({**events, "seq": {"$lte": pruned}})
+            return pruned
+
+    async def events_pruned(self, project_id: str) -> int:
+        """Read it beside the options."""
+        async with self._reach() as db:
+            await require(db.output_projects, project_id, "output project", {"_id": True})
+            return await _pruned(db, object_id(project_id))
 
     async def _with_context(self, db: Database, document: Document) -> Milestone:
         own = await db.wx_milestones.find_one({"_id": document["_id"]}, {"context": True})
         return from_mongo(Milestone, {**document, "context": (own or {}).get("context")})
+
+
+async def _pruned(db: Database, project: ObjectId) -> int:
+    document = await db.wx_projects.find_one({"_id": project}, {"events_pruned": True})
+    return int((document or {}).get("events_pruned", 0))
 
 
 async def finish_milestone(db: Database, milestone_id: ObjectId) -> None:

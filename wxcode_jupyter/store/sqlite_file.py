@@ -125,6 +125,7 @@ CREATE TABLE IF NOT EXISTS transcripts (
 #: Columns, likewise.
 _ADDED = (
     ("output_projects", "limited_until", "INTEGER"),
+    ("output_projects", "events_pruned", "INTEGER"),
     ("commands", "resets_at", "INTEGER"),
     ("commands", "taken_back_at", "INTEGER"),
     ("commands", "missing", "TEXT"),

@@ -81,7 +81,7 @@ def _where(query: Query) -> tuple[str, list[Any]]:
             conditions.append(f"{name} IN ({', '.join('?' * len(value))})")
             values.extend(value)
         else:
-            conditions.append(f"{name} ?" if name.endswith(">") else f"{name} IS ?")
+            conditions.append(f"{name} ?" if name.endswith((">", "<=")) else f"{name} IS ?")
             values.append(value)
     return " AND ".join(conditions), values
 

@@ -149,6 +149,26 @@ class SqliteWork(SqliteAccess):
 
         return tuple(decode(Event, row) for row in await self._file.read(read))
 
+    async def prune_events(self, project_id: str, *, keep: int) -> int:
+        """Delete the rows, and note up to where."""
+        query = {"output_project_id": check_id(project_id)}
+
+        def prune(db: sqlite3.Connection) -> int:
+            before = require(db, "output_projects", project_id, "output project")["events_pruned"] or 0
+            last = select(db, "events", query, "seq DESC", keep, 1)
+            if not last:
+                return int(before)
+            pruned = int(last[0]["seq"])
+            delete_rows(db, "events", {**query, "seq <=": pruned})
+            update_rows(db, "output_projects", {"events_pruned": pruned}, {"id": project_id})
+            return pruned
+
+        return await self._file.write(prune)
+
+    async def events_pruned(self, project_id: str) -> int:
+        """Read the column."""
+        return int((await self._get("output_projects", project_id, "output project"))["events_pruned"] or 0)
+
     async def _move(
         self, kind: type[M], table: str, identifier: str, expected: Collection[StrEnum], fields: Document
     ) -> M | None:

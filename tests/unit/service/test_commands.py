@@ -16,10 +16,11 @@ from wxcode_jupyter.errors import (
     NotFound,
     NotQueued,
     StoreUnavailable,
+    TooManyCommands,
     UnsupportedCommand,
     WxcodeError,
 )
-from wxcode_jupyter.models import CommandStatus, Milestone, OutputProject, ProjectOptions
+from wxcode_jupyter.models import Command, CommandStatus, Milestone, OutputProject, ProjectOptions
 from wxcode_jupyter.service.commands import WITHDRAWN, Commands
 from wxcode_jupyter.service.events import EventLog
 from wxcode_jupyter.store.base import Store
@@ -189,3 +190,19 @@ async def test_what_is_unknown_is_not_withdrawn(store: Store, commands: Commands
         await commands.withdraw(store.new_id())
     with pytest.raises(InvalidId):
         await commands.withdraw("x")
+
+
+async def test_of_many_at_once_no_more_are_queued_than_may_wait(
+    store: Store, events: EventLog, sessions: StubSessions, project: OutputProject
+) -> None:
+    commands = Commands(store, events, sessions.typed(), max_queued=3)
+
+    ends = await asyncio.gather(
+        *(commands.enqueue(project.id, f"do {number}") for number in range(8)), return_exceptions=True
+    )
+
+    refused = [end for end in ends if isinstance(end, TooManyCommands)]
+    assert len(refused) == 5
+    assert {error.limit for error in refused} == {3}
+    stored = (await store.list_commands(project.id)).items
+    assert [command for command in ends if isinstance(command, Command)] == list(stored)

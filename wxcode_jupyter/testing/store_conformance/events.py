@@ -101,6 +101,30 @@ class EventPromises:
             await store.append_event(Event(project.id, "e", data))
         assert await store.load_events(project.id) == ()
 
+    async def test_the_oldest_are_pruned_and_what_is_gone_is_known(
+        self, store: Store, open_another: OpenAnother
+    ) -> None:
+        project, other = await add_project(store), await add_project(store, "other")
+        assert await store.events_pruned(project.id) == 0
+        stored = [await store.append_event(Event(project.id, "e", {"i": i}), key=f"k{i}") for i in range(10)]
+        foreign = await store.append_event(Event(other.id, "e", {}))
+
+        assert await store.prune_events(project.id, keep=10) == 0
+        assert await store.prune_events(project.id, keep=4) == stored[5].seq
+        assert await store.prune_events(project.id, keep=7) == stored[5].seq  # nothing comes back
+
+        for view in (store, await open_another()):
+            assert await view.events_pruned(project.id) == stored[5].seq
+            assert await view.load_events(project.id) == tuple(stored[6:])
+            assert await view.load_events(other.id) == (foreign,)
+        assert await store.append_event(Event(project.id, "e", {}), key="k7") == stored[7]
+        anew = await store.append_event(Event(project.id, "e", {}), key="k0")
+        assert anew.seq > stored[-1].seq
+        with pytest.raises(NotFound):
+            await store.prune_events(store.new_id(), keep=1)
+        with pytest.raises(NotFound):
+            await store.events_pruned(store.new_id())
+
     async def test_events_text_is_data(self, store: Store) -> None:
         project = await add_project(store)
         for text in HOSTILE_TEXTS:
