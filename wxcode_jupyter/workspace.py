@@ -21,9 +21,10 @@ import secrets
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from .errors import ContextTaken, InvalidBody, InvalidPath
+from .folders import held
 from .models import check_id
 
 CONTEXT_LIMIT_BYTES = 1024 * 1024
@@ -34,6 +35,12 @@ _CONTEXT_ELSE = "take its text for a milestone of its own (`%wxmilestone new NAM
 _BRIEF_ELSE = "give that text to `%%wxmilestone init`"
 _SLUG_LENGTH = 60  # characters: at most 240 bytes of UTF-8, where a file name may have 255
 _ACCENTS = re.compile("[\u0300-\u036f]")
+#: Control characters and line separators, and bytes that are no UTF-8: they would break lines of logs and screens, and
+#: no store could keep them.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+#: What makes a path look like another one: the overrides, embeddings and isolates of bidirectional text.
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NAME_BYTES, _PATH_BYTES = 255, 4095
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -81,7 +88,9 @@ def resolve_workspace(
 
 def real_path(path: str) -> str:
     """Return the real path of a folder as it is stored, wherever it is. Raises ``InvalidPath`` where that is none."""
-    return os.path.realpath(_checked(path))
+    text = _checked(path)
+    with _refusals(text):  # what was a link when it was looked at may be none when it is read
+        return _checked(os.path.realpath(text))
 
 
 def check_length(text: str, limit_bytes: int, *, field: str) -> None:
@@ -165,8 +174,14 @@ def has_project(workspace: str) -> bool:
 def _checked(path: str) -> str:
     if not os.path.isabs(path):
         raise InvalidPath(f"The folder {path!r:.200} is not absolute: give it from / on.", path=path)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+    if any(unicodedata.category(character) in _UNPRINTABLE or character in _BIDI for character in path):
         raise InvalidPath(f"The folder {path!r:.200} has characters that no workspace may have.", path=path)
+    encoded = os.fsencode(path)
+    if len(encoded) > _PATH_BYTES or any(len(name) > _NAME_BYTES for name in encoded.split(b"/")):
+        raise InvalidPath(
+            f"The folder {path[:100]}... is too long: a name has at most {_NAME_BYTES} bytes, a path {_PATH_BYTES}.",
+            path=path,
+        )
     return path
 
 
@@ -222,12 +237,9 @@ def _refusals(shown: str) -> Iterator[None]:
 
 @contextmanager
 def _opened_workspace(workspace: str) -> Iterator[int]:
-    with _refusals(workspace):
-        descriptor = os.open(workspace, _DIRECTORY)
-    with _closing(descriptor):
-        # O_NOFOLLOW guards the last component only; this one guards the others.
-        if os.readlink(f"/proc/self/fd/{descriptor}") != workspace:
-            raise InvalidPath(f"{workspace} is not a real path: a link stands in the way.", path=workspace)
+    with ExitStack() as stack:
+        with _refusals(workspace):
+            descriptor = stack.enter_context(held(workspace))
         yield descriptor
 
 

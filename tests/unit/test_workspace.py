@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.swapping import swapped
 from wxcode_jupyter.errors import ContextTaken, InvalidBody, InvalidId, InvalidPath
 from wxcode_jupyter.workspace import has_project, read_context, resolve_workspace, slug, write_brief, write_context
 
@@ -117,6 +119,112 @@ def test_refuses(root: Path, path: str) -> None:
     with pytest.raises(InvalidPath) as caught:
         resolve_workspace(path.format(root=root), [root], create=True)
     assert caught.value.path == path.format(root=root)
+
+
+@pytest.mark.parametrize("character", ["\x7f", "\x85", "\u2028", "\u2029", "\u202e", "\u2066"])
+def test_refuses_what_breaks_lines_or_looks_like_another_path(root: Path, character: str) -> None:
+    with pytest.raises(InvalidPath, match="no workspace may have") as caught:
+        resolve_workspace(root / f"a{character}b", [root], create=True)
+    assert character not in caught.value.message
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines", "a\u202eb".encode()])
+def test_refuses_a_link_to_such_a_folder(root: Path, name: bytes) -> None:
+    os.mkdir(os.fsencode(root) + b"/" + name)
+    (root / "link").symlink_to(os.fsdecode(name))
+    with pytest.raises(InvalidPath, match="no workspace may have"):
+        resolve_workspace(root / "link", [root])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "請求書",
+        "cafe\u0301",
+        "caf\u00e9",
+        "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc",
+        "\U0001f469\u200d\U0001f4bb",
+        "a b",
+        "-n",
+        "$(id)",
+    ],
+)
+def test_names_of_all_scripts_are_their_own_folders(root: Path, name: str) -> None:
+    assert resolve_workspace(root / name, [root], create=True) == str(root / name)
+    assert os.listdir(root) == [name]
+
+
+def test_names_that_only_normalise_to_the_same_are_two_folders(root: Path) -> None:
+    paths = [resolve_workspace(root / name, [root], create=True) for name in ("cafe\u0301", "caf\u00e9")]
+    assert len(set(paths)) == len(os.listdir(root)) == 2
+
+
+@pytest.mark.parametrize(("length", "fits"), [(255, True), (256, False)])
+@pytest.mark.parametrize("create", [True, False])
+def test_a_name_may_have_255_bytes(root: Path, length: int, fits: bool, create: bool) -> None:
+    for path in (root / ("x" * length), root / ("é" * 127 + "x" * (length - 254))):
+        if fits:
+            assert resolve_workspace(path, [root], create=create) == str(path)
+        else:
+            with pytest.raises(InvalidPath, match="too long"):
+                resolve_workspace(path, [root], create=create)
+
+
+def test_a_path_may_have_less_than_4096_bytes(root: Path) -> None:
+    with pytest.raises(InvalidPath, match="too long"):
+        resolve_workspace(root / "/".join(["x" * 200] * 21), [root])
+
+
+@pytest.mark.parametrize("spelling", ["{root}/a/", "{root}//a", "{root}/a/.", "{root}/./a/b/..", "//{root}/a"])
+def test_spellings_of_a_folder_are_one(root: Path, spelling: str) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    assert resolve_workspace(spelling.format(root=root), [root]) == str(root / "a")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
+@pytest.mark.parametrize("create", [True, False])
+def test_refuses_what_is_no_folder_and_waits_for_nobody(root: Path, kind: str, create: bool) -> None:
+    path = root / "x"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        if kind == "socket":
+            listener.bind(str(path))
+        for below in (path, path / "below"):
+            with pytest.raises(InvalidPath, match="in the way"):
+                resolve_workspace(below, ["/"], create=create)
+
+
+def test_nothing_is_made_outside_while_links_come_and_go(root: Path, outside: Path) -> None:
+    (root / "parent").mkdir()
+    with swapped(root / "parent", outside) as swapper:
+        while swapper.count < 5000:
+            with contextlib.suppress(InvalidPath):
+                resolve_workspace(root / "parent" / "project", [root], create=True)
+    assert list(outside.iterdir()) == []
+
+
+def test_nothing_is_written_outside_while_links_come_and_go(root: Path, outside: Path) -> None:
+    for folder in (root / "parent" / "work", outside / "work"):
+        (folder / ".milestones" / MILESTONE).mkdir(parents=True)
+    workspace = root / "parent" / "work"
+    for at, target in (
+        (root / "parent", outside),
+        (workspace / ".milestones", outside / "work"),
+        (workspace / ".milestones" / MILESTONE, outside / "work"),
+    ):
+        before = sorted(outside.rglob("*"))
+        with swapped(at, target) as swapper:
+            while swapper.count < 3000:
+                with contextlib.suppress(InvalidPath):
+                    write_context(str(workspace), MILESTONE, "text")
+                with contextlib.suppress(InvalidPath):
+                    write_brief(str(workspace), f"brief {swapper.count}")
+        assert [path for path in sorted(outside.rglob("*")) if path.is_file()] == []
+        assert sorted(outside.rglob("*")) == before
 
 
 def test_refuses_everything_without_a_root(root: Path) -> None:
@@ -278,7 +386,7 @@ def test_refuses_a_workspace_that_became_a_link(root: Path, outside: Path) -> No
     real = resolve_workspace(root / "parent" / "project", [root], create=True)
     (root / "parent").rename(outside / "moved")
     (root / "parent").symlink_to(outside / "moved")
-    with pytest.raises(InvalidPath, match="not a real path"):
+    with pytest.raises(InvalidPath, match="link stands in the way"):
         write_context(real, MILESTONE, "text")
     assert not list((outside / "moved" / "project").iterdir())
 

@@ -8,7 +8,7 @@ ours. What the user configures (``ANTHROPIC_*``, ``CLAUDE_CONFIG_DIR``, ``CLAUDE
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 #: Jupyter's and our own: tokens, and names by which a program would take itself for a kernel or a single-user server.
@@ -18,6 +18,7 @@ SERVER_NAMES = (
     "JUPYTERHUB_*",
     "JUPYTER_*TOKEN",
     "JUPYTER_*PASSWORD",
+    "JUPYTER_*SECRET*",
     "JUPYTER_GATEWAY_*",
     "JUPYTER_SERVER_ROOT",
     "JUPYTER_SERVER_URL",
@@ -89,6 +90,19 @@ TERMINAL_NAMES = (
 
 DENIED_NAMES = SERVER_NAMES + CLAUDE_MARKERS + TERMINAL_NAMES
 
+#: Whose values are looked for in all others.
+_SECRET_NAMES = (
+    "CONFIGPROXY_AUTH_TOKEN",
+    "JUPYTERHUB_*TOKEN",
+    "JUPYTERHUB_*KEY",
+    "JUPYTER_*TOKEN",
+    "JUPYTER_*PASSWORD",
+    "JUPYTER_*SECRET*",
+    "WXCODE_*TOKEN",
+)
+_CLAUDES_NAMES = ("ANTHROPIC_*", "CLAUDE_*")
+_SECRET_LENGTH = 8
+
 _LOCALE_NAMES = ("LC_ALL", "LC_CTYPE", "LANG")
 
 
@@ -97,6 +111,7 @@ def child_environment(
     *,
     allow: Sequence[str] = (),
     deny: Sequence[str] = (),
+    secrets: Collection[str] = (),
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the environment in which the CLI is started.
@@ -105,12 +120,24 @@ def child_environment(
         base: The server's environment; it is not changed.
         allow: Patterns (``fnmatch``, case matters) of names that are kept although they are denied by default.
         deny: Patterns of names that are removed as well; they win over ``allow``.
+        secrets: What no variable may contain, whatever its name is, unless that is in ``allow``, or is one of Claude's
+            own (a gateway may take Jupyter's token). So are the tokens and passwords in what is denied by default;
+            those of fewer than 8 characters are too common to be looked for.
         extra: What is set in any case: it wins over everything.
     """
+    told = {value for name, value in base.items() if _matches(name, _SECRET_NAMES)} | set(secrets)
+    hidden = [secret for secret in told if len(secret) >= _SECRET_LENGTH]
     kept = {
         name: value
         for name, value in base.items()
-        if not _matches(name, deny) and (_matches(name, allow) or not _matches(name, DENIED_NAMES))
+        if not _matches(name, deny)
+        and (
+            _matches(name, allow)
+            or not (
+                _matches(name, DENIED_NAMES)
+                or (any(secret in value for secret in hidden) and not _matches(name, _CLAUDES_NAMES))
+            )
+        )
     }
     # The CLI gives its children an editor that writes nothing; a user's commit would end up empty.
     if "CLAUDECODE" in base and kept.get("GIT_EDITOR") == "true":

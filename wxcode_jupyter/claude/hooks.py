@@ -71,9 +71,13 @@ class HookEvent:
 
     @property
     def transcript_path(self) -> str | None:
-        """Where the CLI keeps the transcript of this conversation."""
+        """Where the CLI keeps the transcript of this conversation: a file that has its id for a name.
+
+        None for any other: what is named here is read, and copied into the store.
+        """
         value = self.data.get("transcript_path")
-        return value if isinstance(value, str) and value else None
+        named = isinstance(value, str) and value.endswith(f"{self.claude_session_id}.jsonl")
+        return str(value) if named and ".." not in str(value).split("/") else None
 
     @property
     def prompt_id(self) -> str | None:

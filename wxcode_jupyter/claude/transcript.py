@@ -128,11 +128,13 @@ def find(environment: Mapping[str, str], cwd: str, claude_session_id: str, *, kn
 def looked_for(environment: Mapping[str, str], cwd: str, claude_session_id: str, *, known: str | None = None) -> str:
     """Return where the CLI looks for a conversation that is resumed in ``cwd``, in the HOME of this environment.
 
-    What the CLI has said once (``known``) counts where that was in the same HOME.
+    What the CLI has said once (``known``) counts where that was in the same HOME. It comes from a store that other
+    programs write, too, and something may be written there: any other path is none.
     """
     projects = Path(transcript_path(environment, cwd, claude_session_id)).parents[1]
-    if known and projects in Path(known).parents:
-        return known
+    said = Path(os.path.normpath(known)) if known else None
+    if said and projects in said.parents and said.name == f"{claude_session_id}.jsonl":
+        return str(said)
     return find(environment, cwd, claude_session_id)
 
 

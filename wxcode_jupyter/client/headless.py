@@ -23,6 +23,7 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_runtime_dir
 
 from ..errors import ServerUnreachable, WxcodeError
+from ..folders import open_private
 from .transport import Endpoint
 from .values import ServerInfo
 
@@ -77,7 +78,8 @@ def ensure(
             say("Starting a wxcode server for this user; it ends by itself after ten idle minutes.")
         log = state.with_suffix(".log")
         process = _spawn(environ, state.with_suffix(".d"), log)
-        state.write_text(str(process.pid))
+        with open(state, "w", encoding="ascii", opener=open_private) as file:
+            file.write(str(process.pid))
         while time.monotonic() < limit:
             found = _answering(process.pid, probe, announced)
             if found is not None:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from ..claude.environment import child_environment
 from ..errors import GitUnavailable, NoCheckpoint
 from ..evidence import Changes
 from ..git import Repository
@@ -36,7 +35,7 @@ class Checkpoints:
         self._store = store
         self._events = events
         # git runs what the repository's configuration names (filters), and Claude may write that.
-        self._environment = child_environment(config.environment, allow=config.env_allow, deny=config.env_deny)
+        self._environment = config.cli_environment()
         self._warnings: dict[str, str] = {}  # of milestones whose checkpoint failed or lacks files, by this server
 
     async def make(self, milestone: Milestone, workspace: str) -> str | None:

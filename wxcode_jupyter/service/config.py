@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..claude.environment import child_environment
+from ..store.redaction import secrets_of
 from .machine import Machine
 
 
@@ -56,6 +58,13 @@ class Config:
     def roots(self) -> tuple[str, ...]:
         """The folders under which a workspace may lie."""
         return self.allowed_workspace_roots or (self.home, self.workspace_root)
+
+    def cli_environment(self, **extra: str) -> dict[str, str]:
+        """Return the environment of the CLI, and of whatever else runs programs that Claude may choose."""
+        secrets = secrets_of(self.store_url) if self.store_url else ()
+        return child_environment(
+            self.environment, allow=self.env_allow, deny=self.env_deny, secrets=secrets, extra=extra
+        )
 
     @property
     def body_limit_bytes(self) -> int:

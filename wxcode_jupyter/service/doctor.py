@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..claude import gsd
-from ..claude.environment import child_environment
 from ..errors import KeeperUnavailable, StoreUnavailable
 from ..models import OutputProject
 from ..store.base import Store
@@ -48,9 +47,7 @@ class Doctor:
 
     async def examine(self, project_id: str | None = None) -> list[Check]:
         """Return the findings; those about GSD and the folder need a project."""
-        environment = child_environment(
-            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny
-        )
+        environment = self._config.cli_environment()
         checks = [await self._cli(environment), self._login(environment), await self._check_store()]
         checks += [await self._check_keeper(), self._emulator()]
         checks += [_private("data folder", self._config.data_dir), _private("runtime folder", self._config.runtime_dir)]

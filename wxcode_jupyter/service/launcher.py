@@ -12,7 +12,6 @@ from typing import Any
 
 from ..claude import transcript
 from ..claude.command import check_session_id, command_line
-from ..claude.environment import child_environment
 from ..claude.hooks import HookSpool
 from ..claude.running import conversations_in
 from ..errors import CliMissing, ConversationUnknown, NotFound
@@ -99,9 +98,7 @@ class Launcher:
 
     def environment(self, workspace: str) -> dict[str, str]:
         """Return the environment of a CLI in this folder."""
-        return child_environment(
-            self._config.environment, allow=self._config.env_allow, deny=self._config.env_deny, extra={"PWD": workspace}
-        )
+        return self._config.cli_environment(PWD=workspace)
 
     def check_cli(self, environment: dict[str, str]) -> None:
         """Raise ``CliMissing`` where there is nothing to execute."""

@@ -205,8 +205,9 @@ class Listener:
         self._seen.discard(key)
 
     def _begin_conversation(self, event: HookEvent) -> None:
-        path = str(event.data.get("transcript_path", ""))
-        if self._transcript is None or self._transcript.path != path:
+        path = event.transcript_path or ""
+        another = event.claude_session_id != self.claude_session_id
+        if self._transcript is None or another or (path and self._transcript.path != path):
             self._transcript = Transcript(path)
             if self._takes_over is not None:
                 left = self._takes_over

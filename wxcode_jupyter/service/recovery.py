@@ -196,7 +196,7 @@ class Recovery:
             await lineage.current()
 
     async def _settle(self, project_id: str, workspace: str, events: Sequence[HookEvent]) -> None:
-        paths = {event.claude_session_id: str(event.data.get("transcript_path", "")) for event in events}
+        paths = {event.claude_session_id: event.transcript_path or "" for event in events}
         for entry in await self._store.load_lineage(project_id):
             if entry.transcript_path:
                 paths.setdefault(entry.claude_session_id, entry.transcript_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 HIDDEN = "***"
 
@@ -22,3 +23,12 @@ def redact(url: str) -> str:
     if at and ":" in userinfo:
         rest = f"{userinfo.partition(':')[0]}:{HIDDEN}@{location}"
     return _SECRET_OPTION.sub(rf"\1{HIDDEN}", f"{scheme}{separator}{rest}")
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """Return what must not be seen of ``url``: itself and its password, as written and decoded; nothing without one."""
+    if redact(url) == url:
+        return ()
+    userinfo = url.partition("://")[2].rpartition("@")[0]
+    password = userinfo.partition(":")[2]
+    return tuple(dict.fromkeys(filter(None, (url, password, unquote(password)))))

@@ -33,6 +33,7 @@ SERVER_NAMES = (
     "JUPYTERHUB_USER",
     "JUPYTER_GATEWAY_AUTH_TOKEN",
     "JUPYTER_GATEWAY_HTTP_PWD",
+    "JUPYTER_COOKIE_SECRET_FILE",
     "JUPYTER_TOKEN",
     "KERNEL_ID",
     "WXCODE_STORE_URL",
@@ -124,3 +125,29 @@ def test_the_base_is_not_changed() -> None:
     base = {"JUPYTER_TOKEN": "x"}
     child_environment(base)
     assert base == {"JUPYTER_TOKEN": "x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("MY_SERVER", False),  # whatever the variable is called
+        ("ANTHROPIC_API_KEY", True),  # a gateway of the hub's takes the hub's token
+        ("CLAUDE_CODE_OAUTH_TOKEN", True),
+    ],
+)
+def test_a_secret_of_the_servers_is_found_under_other_names(name: str, kept: bool) -> None:
+    base = {
+        "JUPYTER_TOKEN": "0123456789abcdef",
+        name: "http://host/?token=0123456789abcdef",
+        "OTHER": "0123456789abcde",
+    }
+    environment = child_environment(base)
+    assert (name in environment, "OTHER" in environment) == (kept, True)
+    assert name in child_environment(base, allow=[name])
+
+
+def test_a_secret_that_is_given_is_found_and_a_short_one_is_not_looked_for() -> None:
+    base = {"MONGO_URL": "mongodb://u:p%40ssword@h/", "PATH": "/bin", "TINY": "x", "JUPYTER_TOKEN": "bin"}
+    environment = child_environment(base, secrets=["p%40ssword"])
+    assert "MONGO_URL" not in environment
+    assert (environment["PATH"], environment["TINY"]) == ("/bin", "x")

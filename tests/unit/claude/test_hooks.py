@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.garbage import distorted, files, nested
-from wxcode_jupyter.claude.hooks import EVENTS, HookSpool
+from wxcode_jupyter.claude.hooks import EVENTS, HookEvent, HookSpool
 
 
 def installed(folder: Path, *events: bytes) -> HookSpool:
@@ -175,3 +175,20 @@ def test_what_was_set_aside_can_be_taken_back(tmp_path: Path) -> None:
     assert spool.load() == [event]
     spool.set_aside("none")
     spool.take_back("none")
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/h/.claude/projects/w/s-1.jsonl", True),
+        ("/h/.ssh/id_ed25519", False),
+        ("/h/.claude/projects/../../.ssh/s-1.jsonl", False),
+        ("/h/.claude/projects/w/s-2.jsonl", False),
+        ("", False),
+        (None, False),
+        (5, False),
+    ],
+)
+def test_a_transcript_is_a_file_that_is_called_as_its_conversation(path: object, kept: bool) -> None:
+    event = HookEvent("1-1.json", "SessionStart", "s-1", {"transcript_path": path})
+    assert event.transcript_path == (path if kept else None)

@@ -200,6 +200,21 @@ async def test_it_comes_back_where_the_cli_looks_now(kept: KeptText, file: Path,
     assert Path(path).read_bytes() == file.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "known", ["../../.ssh/{id}.jsonl", "x/../../../{id}.jsonl", "x/authorized_keys", "x/other.jsonl"]
+)
+async def test_a_path_in_the_store_that_no_transcript_has_is_not_written(
+    kept: KeptText, file: Path, tmp_path: Path, known: str
+) -> None:
+    environment, data_dir, workspace = {"HOME": str(tmp_path)}, str(tmp_path / "data"), "/w/billing"
+    path = f"{tmp_path}/.claude/projects/{known.format(id=CONVERSATION)}"
+    entry = ClaudeSession(kept.project_id, CONVERSATION, LineageCause.NEW, born=True, transcript_path=path)
+    await copy(kept, str(file))
+    written = await bring_back(kept.store, data_dir, entry, environment, workspace)
+    assert written == transcript_path(environment, workspace, CONVERSATION)
+    assert not Path(path).exists()
+
+
 async def test_our_link_comes_before_the_store(kept: KeptText, file: Path, tmp_path: Path) -> None:
     environment, data_dir, workspace = {"HOME": str(tmp_path)}, str(tmp_path / "data"), "/w/billing"
     entry = ClaudeSession(kept.project_id, CONVERSATION, LineageCause.NEW, born=True)
