@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.garbage import distorted, files, nested
+from wxcode_jupyter.claude import hooks
 from wxcode_jupyter.claude.hooks import EVENTS, HookSpool
 
 
@@ -162,3 +163,12 @@ def test_whatever_lies_in_the_spool_it_is_read_or_put_aside(contents: list[bytes
             assert event.transcript_path is None or isinstance(event.transcript_path, str)
             assert event.at is None or event.at.tzinfo is not None
             json.dumps(event.data, ensure_ascii=False).encode()
+
+
+def test_a_file_larger_than_any_event_is_put_aside_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = json.dumps({"hook_event_name": "Stop", "session_id": "s", "padding": "x" * 1000}).encode()
+    monkeypatch.setattr(hooks, "EVENT_LIMIT_BYTES", len(most))
+    spool = installed(tmp_path, most, most + b" ")
+    assert len(spool.load()) == 1
+    [aside] = tmp_path.joinpath("spool").glob("*.bad")
+    assert aside.read_bytes() == most + b" "
