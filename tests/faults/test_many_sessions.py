@@ -36,7 +36,7 @@ class Traces:
 def test_of_two_hundred_in_a_row_nothing_is_left(tmp_path: Path) -> None:
     with Mongod() as mongod:
         url = f"{mongod.url}/wxcode"
-        server = make_server(tmp_path, store_url=url, max_sessions=2, keep_sessions=True)
+        server = make_server(tmp_path, store_url=url, max_sessions=2)
         with server, Api(server) as api:
             paths = [f"/output-projects/{api.create_project(f'many {n}')['id']}/session" for n in range(PROJECTS)]
             holder = api.create_project("the one that goes on")  # else keeper and emulator end in between

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,8 @@ class Figures:
 
     def _judge_growth(self, process: str) -> None:
         since = self.minutes * 60 * (CALM_FROM + 0.05)
-        calm = [sample.by[process] for sample in self.samples if sample.at_s >= since and process in sample.by]
+        late = [sample for sample in self.samples if sample.at_s >= since and process in sample.by]
+        calm = [_without_clients(sample, process) for sample in late]
         third = len(calm) // 3
         if not third:
             self._note(f"{process}: memory and descriptors flat", False, "too few samples")
@@ -159,6 +160,14 @@ class Figures:
             (f"{sample.at_s / 60:.1f}", str(sample.attached), *(_cell(sample, name) for name in _PROCESSES))
             for sample in chosen
         ]
+
+
+def _without_clients(sample: Sample, process: str) -> Weight:
+    """Return what a process has; of the server's descriptors one is each client's, and they come and go."""
+    weight = sample.by[process]
+    if process != "server":
+        return weight
+    return replace(weight, descriptors=weight.descriptors - sample.attached)
 
 
 _PROCESSES = ("server", "keeper", "emulator")

@@ -42,6 +42,9 @@ EVENTS = (
 )
 
 _DOUBTED = ".doubted"
+#: A file of the spool with more is no event, and not read: one of a tool has what the tool is given.
+EVENT_LIMIT_BYTES = 64 << 20
+
 _ASKS_S = 2_000_000  # how long an open hook may wait, 23 days: in ms it has to fit 31 bits
 
 
@@ -156,9 +159,10 @@ class HookSpool:
 def _read(path: Path) -> bytes:
     """Return what a regular file holds; anything else could make us wait, or never end. Raises ``OSError``."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > EVENT_LIMIT_BYTES:
         os.close(fd)
-        raise OSError(errno.EINVAL, "It is no file", str(path))
+        raise OSError(errno.EINVAL, "It is no file, or larger than any event", str(path))
     with open(fd, "rb") as file:
         return file.read()
 

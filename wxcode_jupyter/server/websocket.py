@@ -47,7 +47,8 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, WxcodeHandler):
         self.set_nodelay(True)
         assert self.ws_connection is not None
         assert self.ws_connection.stream is not None
-        bound(self.ws_connection.stream.socket)
+        if not self.ws_connection.stream.closed():  # else tornado notices next, and calls `on_close`
+            bound(self.ws_connection.stream.socket)
 
     @property
     def max_message_size(self) -> int:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.garbage import distorted, files, nested
+from wxcode_jupyter.claude import hooks
 from wxcode_jupyter.claude.hooks import EVENTS, HookEvent, HookSpool
 
 
@@ -192,3 +193,12 @@ def test_what_was_set_aside_can_be_taken_back(tmp_path: Path) -> None:
 def test_a_transcript_is_a_file_that_is_called_as_its_conversation(path: object, kept: bool) -> None:
     event = HookEvent("1-1.json", "SessionStart", "s-1", {"transcript_path": path})
     assert event.transcript_path == (path if kept else None)
+
+
+def test_a_file_larger_than_any_event_is_put_aside_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = json.dumps({"hook_event_name": "Stop", "session_id": "s", "padding": "x" * 1000}).encode()
+    monkeypatch.setattr(hooks, "EVENT_LIMIT_BYTES", len(most))
+    spool = installed(tmp_path, most, most + b" ")
+    assert len(spool.load()) == 1
+    [aside] = tmp_path.joinpath("spool").glob("*.bad")
+    assert aside.read_bytes() == most + b" "
