@@ -23,7 +23,7 @@ from tests.support.mongod import Mongod
 from tests.support.server import WxServer
 from wxcode_jupyter import Client
 from wxcode_jupyter.client.values import Project
-from wxcode_jupyter.errors import ServerUnreachable, StoreUnavailable, WxcodeError
+from wxcode_jupyter.errors import ServerUnreachable, StoreUnavailable
 from wxcode_jupyter.models import SessionState
 from wxcode_jupyter.testing.claude_home import API_KEY
 
@@ -58,6 +58,7 @@ def test_with_mongodb_no_secret_is_left_anywhere(tmp_path: Path, mongod: Mongod)
         papermill(job, tmp_path)
         with pymongo.MongoClient[dict[str, Any]](url) as client:
             documents = [str(item) for name in client.wx.list_collection_names() for item in client.wx[name].find()]
+        job.client.stop(project)  # it would go on without its server
         mongod.kill()
         with pytest.raises(StoreUnavailable) as away:
             job.client.get_project(project)
@@ -88,12 +89,7 @@ def world(folder: Path, cli_version: str, variables: dict[str, str]) -> Iterator
     environment = {**job.home.env(), **USERS, **SERVERS, **variables}
     job.server = WxServer(folder, environment, job.executable, keep_sessions=True)
     with job:
-        try:
-            yield job
-        finally:
-            with suppress(WxcodeError):
-                for each in job.client.projects():
-                    job.client.stop(each)
+        yield job
 
 
 def secrets_of(job: Job) -> list[str]:

@@ -51,8 +51,10 @@ def test_what_somebody_else_owns_keeps_the_server_from_starting(tmp_path: Path) 
         told = f"{planted.parent} belongs to user {me}, and only user {OTHER}"
 
     server.begin()
-
-    assert until(lambda: server.exit_code, what="the server's end") == 1
+    try:
+        assert until(lambda: server.exit_code, what="the server's end") == 1
+    finally:
+        server.stop()
     last = server.log().splitlines()[-1]
     assert "wxcode_jupyter refuses to run: " in last
     assert told in last
