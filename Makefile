@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 
-.PHONY: help setup tools demo test test-faults check lab bench soak clean
+.PHONY: help setup tools demo test test-faults check lab bench soak audit clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +49,11 @@ check: setup  ## ruff, mypy, import rules
 	$(BIN)/mypy
 	npm --prefix $(JS) run --silent check
 	$(BIN)/lint-imports
+
+audit: setup  ## known vulnerabilities of what we depend on, by pip-audit and npm audit; both ask a service on the net
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
+	$(BIN)/pip-audit --skip-editable
+	npm --prefix $(JS) audit --omit=optional
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) $(TOOLS) $(JS)/node_modules $(JS)/build wxcode_jupyter/ipyxterm/static .demo .hypothesis dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -19,7 +19,7 @@ from wxcode_jupyter.server.schemas import openapi, operation
 
 BIG_TEXT = '"' + "x" * (10 << 20) + '"'
 LONG_FIELDS = ("name", "text", "brief", "context", "element_name", "workspace_path")
-REFUSED = (400, 404, 409)
+REFUSED = (400, 404, 409, 413)
 
 
 @pytest.fixture(scope="module", params=[pytest.param("mongodb", marks=pytest.mark.mongod), "embedded"])
