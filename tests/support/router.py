@@ -16,6 +16,8 @@ from tornado.routing import PathMatches, Router
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from wxcode_jupyter.server.bodies import BoundedBodies
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -39,6 +41,8 @@ class Route:
 def routes(router: Any) -> Iterator[Route]:
     """Yield every rule, those of routers within routers too, in the order in which they are asked."""
     for rule in router.rules:
+        if isinstance(rule.target, BoundedBodies):
+            continue  # answers nothing: it asks the application again, for whoever does
         if isinstance(rule.target, Router):
             yield from routes(rule.target)
             continue
