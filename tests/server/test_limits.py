@@ -245,11 +245,14 @@ class TestFollowers:
                 await connect_again(server, f"{path}/events")
 
     async def test_a_handshake_that_is_refused_keeps_no_place(self, server: WxServer, api: Api, path: str) -> None:
-        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}  # of no version, as RFC 6455 4.4 has it: 426
-        for _ in range(3):
-            assert api.get(f"{path}/events", headers=upgrade).status_code == 426
-        async with await Socket.connect(server, f"{path}/events"), await Socket.connect(server, f"{path}/events"):
-            pass
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Authorization": f"token {server.token}"}
+        with contextlib.ExitStack() as open_ones:  # a connection that ends gives all back
+            for _ in range(3):
+                client = open_ones.enter_context(httpx.Client(trust_env=False))
+                answer = client.get(f"{server.url}{API}{path}/events", headers=headers)
+                assert answer.status_code == 426  # no version is asked for (RFC 6455, 4.4)
+            async with await Socket.connect(server, f"{path}/events"), await Socket.connect(server, f"{path}/events"):
+                pass
 
 
 class TestEvents:
