@@ -62,7 +62,7 @@ def test_a_transcript_that_is_gone_everywhere_comes_from_the_store(tmp_path: Pat
         job.ask(project, "to be kept in the store")
         job.client.stop(project)
         [transcript] = job.home.transcripts(job.workspace)
-        links = list(tmp_path.rglob(f"wxcode/transcripts/*/{transcript.name}"))
+        links = list((tmp_path / "jupyter").rglob(f"wxcode/transcripts/*/{transcript.name}"))
         assert len(links) == 1
         for each in (transcript, *links):
             shutil.rmtree(each.parent)

@@ -172,11 +172,11 @@ def test_a_conversation_that_the_cli_does_not_know_is_told_and_kept(tmp_path: Pa
 
 def forget(folder: Path, project_id: str, transcript: Path) -> None:
     """Delete a transcript, and our copies of it: the link and that of the store."""
-    [file] = folder.glob("**/wxcode.sqlite3")
+    [file] = (folder / "jupyter").glob("**/wxcode.sqlite3")
     with closing(sqlite3.connect(file, isolation_level=None, timeout=20)) as store:
         until(lambda: store.execute("SELECT count(*) FROM transcripts").fetchone()[0])
         transcript.unlink()
-        next(folder.glob(f"**/transcripts/{project_id}/{transcript.name}")).unlink()
+        next((folder / "jupyter").glob(f"**/transcripts/{project_id}/{transcript.name}")).unlink()
         store.execute("DELETE FROM transcripts")
 
 

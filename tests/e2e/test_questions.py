@@ -48,7 +48,7 @@ def until_asked(job: Job, project: Project) -> Question:
 
 def waiting_hooks(job: Job) -> list[int]:
     """Return the processes of the hooks that wait for an answer in any session."""
-    doors = job.folder.rglob("answers/*-*.json")
+    doors = (job.folder / "jupyter").rglob("answers/*-*.json")  # beside it the CLI makes and removes files of its own
     return [int(door.name.removesuffix(".json").rpartition("-")[2]) for door in doors]
 
 

@@ -75,7 +75,7 @@ def test_with_the_embedded_store_no_secret_is_left_anywhere(tmp_path: Path) -> N
     with world(tmp_path, CLI_VERSIONS[0], {}) as job:
         secrets = secrets_of(job)
         work(job, secrets)
-        [store] = tmp_path.glob("**/wxcode.sqlite3")
+        [store] = (tmp_path / "jupyter").glob("**/wxcode.sqlite3")
         with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
             assert connection.execute("SELECT count(*) FROM events").fetchone()[0] > 10
         job.server.stop()

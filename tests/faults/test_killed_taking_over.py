@@ -43,7 +43,7 @@ def test_the_next_one_goes_on(tmp_path: Path, cli_version: str) -> None:
 
 async def kill_while_it_takes_over(job: Job, server: WxServer, moment: int) -> None:
     """Start a server and kill it once it has the session, before it can have done much with it."""
-    [socket] = job.folder.rglob("keeper.sock")
+    [socket] = (job.folder / "jupyter").rglob("keeper.sock")
     keeper = await KeeperClient.find(str(socket.parent))
     assert keeper is not None
     try:

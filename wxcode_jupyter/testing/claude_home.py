@@ -76,6 +76,7 @@ class ClaudeHome:
             "ANTHROPIC_BASE_URL": self.api_url,
             **({"CLAUDE_CODE_OAUTH_TOKEN": SUBSCRIBER} if self.subscriber else {"ANTHROPIC_API_KEY": API_KEY}),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",  # else git clones it from the net all the same
             "DISABLE_AUTOUPDATER": "1",
             "DISABLE_TELEMETRY": "1",
             "IS_SANDBOX": "1",

@@ -18,6 +18,7 @@ def test_the_environment_is_from_scratch(tmp_path: Path, monkeypatch: pytest.Mon
     assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1"
     assert env["HOME"] == str(tmp_path / "home")
     assert env["EXTRA"] == "x"
+    assert env["CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL"] == "1", "else each HOME's first CLI asks the net"
 
 
 def test_the_first_run_screens_are_answered_as_asked(tmp_path: Path) -> None:
