@@ -43,6 +43,8 @@ DEFAULT_DATABASE = "wxcode"
 SERVER_SELECTION_TIMEOUT_MS = 3_000
 OPERATION_TIMEOUT_MS = 5_000
 CLOSE_TIMEOUT_S = 2.0
+#: After an outage every session asks at once: dozens of connections, which pymongo would keep for ever.
+IDLE_CONNECTION_MS = 60_000
 
 #: Codes of write errors that say nothing against the document: the server is in trouble, or no longer the primary
 #: (an ``update_many`` is not repeated by the driver).
@@ -117,6 +119,7 @@ class MongoStore(MongoProjects, MongoWork, MongoTranscripts, MongoLeases):
                 serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
                 connectTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
                 timeoutMS=OPERATION_TIMEOUT_MS,
+                maxIdleTimeMS=IDLE_CONNECTION_MS,
                 appname="wxcode_jupyter",
             )
         except (ConfigurationError, ValueError):

@@ -280,3 +280,24 @@ async def test_a_deletion_that_was_refused_leaves_the_text(mongo_url: str, conne
     await connect(mongo_url).open()
     await store.create_milestone(milestone)
     assert (await store.get_milestone(milestone.id)).context == "the text"
+
+
+async def test_connections_that_a_rush_has_opened_are_closed_again(
+    own_mongod: Mongod, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wxcode_jupyter.store.mongo.IDLE_CONNECTION_MS", 500)
+    store = connect(own_mongod.url)
+    await store.open()
+    with pymongo.MongoClient[Any](own_mongod.url) as onlooker:
+
+        def connections() -> int:
+            return int(onlooker.admin.command("serverStatus")["connections"]["current"])
+
+        few = connections()
+        await asyncio.gather(*(store.list_projects() for _ in range(60)))
+        assert connections() >= few + 5
+        deadline = time.monotonic() + 60  # pymongo looks every ten seconds
+        while connections() > few and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+        assert connections() <= few
+    assert (await store.list_projects()).total == 0
