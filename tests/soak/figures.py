@@ -23,11 +23,15 @@ _LOSS_BYTES = 1 << 20  # of one session's output, by one death of the keeper
 
 @dataclass(frozen=True)
 class Sample:
-    """One look: what each process has, and how many clients are attached."""
+    """One look: what each process has, and how many clients are attached.
+
+    ``in_use_bytes`` is the server's memory without what its allocator keeps for later, where that was looked at.
+    """
 
     at_s: float
     by: dict[str, Weight]
     attached: int
+    in_use_bytes: int | None = None
 
 
 @dataclass
@@ -49,6 +53,11 @@ class Figures:
     lost: list[str] = field(default_factory=list)
     lost_with_keepers: dict[str, int] = field(default_factory=dict)  # bytes by session
     verdict: list[tuple[str, bool, str]] = field(default_factory=list)
+
+    @property
+    def judged_from_s(self) -> float:
+        """From when on nothing may grow: server and keeper are not restarted any more."""
+        return self.minutes * 60 * (CALM_FROM + 0.05)
 
     @property
     def passed(self) -> bool:
@@ -100,24 +109,21 @@ class Figures:
         return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)] if ordered else float("inf")
 
     def _judge_growth(self, process: str) -> None:
-        since = self.minutes * 60 * (CALM_FROM + 0.05)
-        late = [sample for sample in self.samples if sample.at_s >= since and process in sample.by]
+        late = [sample for sample in self.samples if sample.at_s >= self.judged_from_s and process in sample.by]
         calm = [_without_clients(sample, process) for sample in late]
-        third = len(calm) // 3
-        if not third:
+        if len(calm) < 3:
             self._note(f"{process}: memory and descriptors flat", False, "too few samples")
             return
-        (memory, descriptors), (later, more) = (
-            (
-                statistics.median(each.memory_bytes for each in part),
-                statistics.median(each.descriptors for each in part),
-            )
-            for part in (calm[:third], calm[-third:])
-        )
+        resident, resident_later = _medians([each.memory_bytes for each in calm])
+        descriptors, more = _medians([each.descriptors for each in calm])
+        told = f"{_mib(resident)} → {_mib(resident_later)}, {descriptors:g} → {more:g} descriptors"
+        memory, later = resident, resident_later
+        if process == "server":
+            memory, later = _medians([each.in_use_bytes for each in late if each.in_use_bytes is not None])
+            told = f"in use {_mib(memory)} → {_mib(later)}, resident {told}"
         allowed = max(_GROWTH_BYTES, memory * _GROWTH_PART)
         flat = later - memory <= allowed and more - descriptors <= _GROWTH_DESCRIPTORS
         segments = max(each.segments for each in calm)
-        told = f"{memory / 2**20:.1f} → {later / 2**20:.1f} MiB, {descriptors:g} → {more:g} descriptors"
         told += f" (and segments of journals, {segments} at most)" if segments else ""
         self._note(f"{process}: memory and descriptors flat", flat, told)
 
@@ -168,6 +174,16 @@ def _without_clients(sample: Sample, process: str) -> Weight:
     if process != "server":
         return weight
     return replace(weight, descriptors=weight.descriptors - sample.attached)
+
+
+def _medians(values: Sequence[float]) -> tuple[float, float]:
+    """Return the medians of the first third and of the last."""
+    third = max(1, len(values) // 3)
+    return statistics.median(values[:third]), statistics.median(values[-third:])
+
+
+def _mib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:.1f} MiB"
 
 
 _PROCESSES = ("server", "keeper", "emulator")

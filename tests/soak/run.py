@@ -17,15 +17,16 @@ from tests.soak.figures import Figures, Sample, write_into
 from tests.soak.world import World, cpu_s, weigh
 from tests.support.mongod import Mongod
 
-_SAMPLE_S = 10.0
+_SAMPLE_S, _IN_USE_S = 10.0, 60.0
 
 
 class Course:
-    """Looks at the processes every ten seconds."""
+    """Looks at the processes every ten seconds, and in the end at what of the server's memory is in use, too."""
 
     def __init__(self, world: World, figures: Figures) -> None:
         self._world = world
         self._figures = figures
+        self._next_in_use_s = 0.0
         self._used: dict[tuple[str, int], tuple[float, float]] = {}  # CPU at the first look and at the last
 
     async def follow(self, faults: Faults, planned: list[tuple[float, str]]) -> None:
@@ -35,17 +36,17 @@ class Course:
         while (at_s := time.monotonic() - began) < end_s:
             if doing.done():
                 doing.result()  # raises what has gone wrong
-            self._look(at_s)
+            await self._look(at_s)
             print(_line(self._figures.samples[-1], faults), flush=True)
             await asyncio.sleep(min(_SAMPLE_S, end_s - at_s))
         await doing
-        self._look(time.monotonic() - began)
+        await self._look(time.monotonic() - began)
         by_kind: dict[str, float] = defaultdict(float)
         for (kind, _), (first, last) in self._used.items():
             by_kind[kind] += last - first
         self._figures.cpu = {kind: used / (time.monotonic() - began) for kind, used in by_kind.items()}
 
-    def _look(self, at_s: float) -> None:
+    async def _look(self, at_s: float) -> None:
         by = {}
         for kind, pids in {**self._world.processes(), "clients": [os.getpid()]}.items():
             for pid in pids:
@@ -54,7 +55,9 @@ class Course:
                     self._used[kind, pid] = (self._used.get((kind, pid), (used, used))[0], used)
                     by[kind] = weigh(pid)
         attached = sum(client.attached.is_set() for client in self._world.clients)
-        self._figures.samples.append(Sample(at_s, by, attached))
+        in_use = at_s >= max(self._figures.judged_from_s, self._next_in_use_s)
+        self._next_in_use_s = at_s + _IN_USE_S if in_use else self._next_in_use_s
+        self._figures.samples.append(Sample(at_s, by, attached, await self._world.in_use_bytes() if in_use else None))
 
 
 def _line(sample: Sample, faults: Faults) -> str:

@@ -64,6 +64,13 @@ class Session:
         return [entry["message"]["content"] for entry in entries if entry["type"] == "user"]
 
 
+#: Has the server's allocator give back what is free, when it is asked to: what is resident then is in use.
+_GIVE_BACK = """
+import ctypes, signal
+signal.signal(signal.SIGUSR2, lambda *_: ctypes.CDLL(None).malloc_trim(0))
+"""
+
+
 class World:
     """Everything that runs.
 
@@ -87,8 +94,10 @@ class World:
         self._told = folder / "probe.json"
         self._probe: asyncio.subprocess.Process | None = None
         self._sending: list[asyncio.Task[None]] = []
-        for path in (self.home, folder / "workspaces"):
+        configuration = folder / "jupyter" / "config"
+        for path in (self.home, folder / "workspaces", configuration):
             path.mkdir(parents=True)
+        (configuration / "jupyter_config.py").write_text(_GIVE_BACK)
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
         command = [sys.executable, "-S", str(PROGRAM)]
         options: dict[str, Any] = {"max_sessions": sessions, "scrollback_limit_bytes": _SCROLLBACK_BYTES}
@@ -143,6 +152,12 @@ class World:
         self.address.url = self.server.url
         if self._probe is not None:
             self._tell_probe()
+
+    async def in_use_bytes(self) -> int:
+        """Return how much memory the server has when its allocator has given back what is free."""
+        os.kill(self.server.pid, signal.SIGUSR2)
+        await asyncio.sleep(1)
+        return resident_bytes(self.server.pid)
 
     def begin_epoch(self) -> None:
         """Have all programs count anew."""
