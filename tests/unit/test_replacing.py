@@ -18,20 +18,6 @@ from wxcode_jupyter.git import Repository
 from wxcode_jupyter.replacing import delete, folder_aside, put
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path.resolve() / "root"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    folder = tmp_path.resolve() / "outside"
-    folder.mkdir()
-    return folder
-
-
 def put_back(root: Path, *files: str, content: bytes = b"back") -> None:
     """Put files in their places, as `Repository.restore` does."""
     with held(str(root)) as top, folder_aside(top) as aside:

@@ -23,20 +23,6 @@ MILESTONE = "0123456789abcdef01234567"
 RELATIVE = f".milestones/{MILESTONE}/MILESTONE-CONTEXT.md"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path.resolve() / "root"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    folder = tmp_path.resolve() / "outside"
-    folder.mkdir()
-    return folder
-
-
 # -- slug ---------------------------------------------------------------------------------------------------------
 
 

@@ -127,18 +127,17 @@ def child_environment(
     """
     told = {value for name, value in base.items() if _matches(name, _SECRET_NAMES)} | set(secrets)
     hidden = [secret for secret in told if len(secret) >= _SECRET_LENGTH]
-    kept = {
-        name: value
-        for name, value in base.items()
-        if not _matches(name, deny)
-        and (
-            _matches(name, allow)
-            or not (
-                _matches(name, DENIED_NAMES)
-                or (any(secret in value for secret in hidden) and not _matches(name, _CLAUDES_NAMES))
-            )
-        )
-    }
+
+    def stays(name: str, value: str) -> bool:
+        if _matches(name, deny):
+            return False
+        if _matches(name, allow):
+            return True
+        if _matches(name, DENIED_NAMES):
+            return False
+        return _matches(name, _CLAUDES_NAMES) or not any(secret in value for secret in hidden)
+
+    kept = {name: value for name, value in base.items() if stays(name, value)}
     # The CLI gives its children an editor that writes nothing; a user's commit would end up empty.
     if "CLAUDECODE" in base and kept.get("GIT_EDITOR") == "true":
         del kept["GIT_EDITOR"]
