@@ -235,7 +235,7 @@ class WxcodeApp(ExtensionApp):
         """Make the service; nothing runs yet."""
         with self._fatal():
             config = self.to_config()
-            secure(config)
+            secure(config)  # here it can still end the server; ``Service.open`` is for those without one
             self.service = Service(config, self._holder)
         self.settings.update(wxcode_service=self.service, wxcode_headless=self.headless)
 
